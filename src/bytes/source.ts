@@ -20,3 +20,54 @@ export interface Source {
   grow(): Promise<boolean>
   close(): Promise<void>
 }
+
+/** Bytes in memory; for tests also in pieces of chosen sizes. */
+export class BufferSource implements Source {
+  readonly name: string
+  readonly seekable = true
+  #bytes: Uint8Array
+  #appended: Uint8Array = new Uint8Array(0)
+  #position = 0
+  /** Where reads end although more is there, ascending. */
+  readonly #splits: readonly number[]
+
+  /** @param splits offsets that no read goes across */
+  constructor(bytes: Uint8Array, options: { name?: string; splits?: readonly number[] } = {}) {
+    this.name = options.name ?? 'buffer'
+    this.#bytes = bytes
+    this.#splits = options.splits ?? []
+  }
+
+  get size(): number {
+    return this.#bytes.length
+  }
+
+  async read(target: Uint8Array, from: number, to: number): Promise<number> {
+    const split = this.#splits.find(offset => offset > this.#position) ?? this.#bytes.length
+    const end = Math.min(this.#bytes.length, split, this.#position + to - from)
+    target.set(this.#bytes.subarray(this.#position, end), from)
+    const count = end - this.#position
+    this.#position = end
+    return count
+  }
+
+  async readAt(target: Uint8Array, offset: number): Promise<number> {
+    const piece = this.#bytes.subarray(offset, offset + target.length)
+    target.set(piece)
+    return piece.length
+  }
+
+  /** Puts `bytes` behind what is there: delivered after the next {@link grow}. */
+  append(bytes: Uint8Array): void {
+    this.#appended = Buffer.concat([this.#appended, bytes])
+  }
+
+  async grow(): Promise<boolean> {
+    if (this.#appended.length === 0) return false
+    this.#bytes = Buffer.concat([this.#bytes, this.#appended])
+    this.#appended = new Uint8Array(0)
+    return true
+  }
+
+  async close(): Promise<void> {}
+}
