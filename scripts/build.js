@@ -1,5 +1,5 @@
 // Bundles src/ into dist/: the command line in chunks, so that a subcommand loads only what it needs, and the API.
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -15,6 +15,22 @@ try {
   process.exit(1)
 }
 
+/**
+ * yargs lays out its help with string-width, which makes an Intl.Segmenter as it is loaded: 14 ms, a quarter of what
+ * Node itself takes to start, for something that only text outside ASCII needs. So it is made when it is first used.
+ */
+const lazySegmenter = {
+  name: 'lazy-segmenter',
+  setup(build) {
+    build.onLoad({ filter: /string-width[\\/]index\.js$/ }, ({ path }) => ({
+      contents: readFileSync(path, 'utf8').replace(
+        'const segmenter = new Intl.Segmenter();',
+        'let made; const segmenter = { segment: text => (made ??= new Intl.Segmenter()).segment(text) };',
+      ),
+    }))
+  },
+}
+
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 await esbuild.build({
   absWorkingDir: root,
@@ -22,10 +38,18 @@ await esbuild.build({
   outdir: 'dist',
   bundle: true,
   splitting: true,
+  minify: true,
   platform: 'node',
   format: 'esm',
   target: 'node20.19',
-  packages: 'external',
+  // Node 20 has them; as literals they are compiled when they are used, as calls of RegExp at once: 8 ms.
+  supported: { 'regexp-set-notation': true, 'regexp-unicode-property-escapes': true },
+  plugins: [lazySegmenter],
+  // Some of what is bundled is CommonJS and asks for Node's modules in its way.
+  banner: {
+    js: "import{createRequire as aofkitCreateRequire}from'node:module';const require=aofkitCreateRequire(import.meta.url);",
+  },
   chunkNames: 'chunks/[name]-[hash]',
+  legalComments: 'linked',
   logLevel: 'warning',
 })

@@ -1,6 +1,6 @@
 import { FormatError } from '../bytes/errors.ts'
 import { CR, DOLLAR, LF, STAR } from './format.ts'
-import { type Oddity, readHeader, tornBulk } from './scanner.ts'
+import { Batch, type Oddity, readHeader, tornBulk } from './scanner.ts'
 
 /** Bytes of a long record that are kept: its name and first arguments are almost always within. */
 const HEAD = 1 << 16
@@ -52,6 +52,25 @@ export class LongRecord {
       this.head = head
     }
     return p
+  }
+
+  /**
+   * The record as a batch of one, as far as its head goes: its arguments are those that lie whole within, so there may
+   * be fewer than {@link argc}.
+   */
+  asBatch(): Batch {
+    const batch = new Batch(this.head.length, 1)
+    batch.clear(this.head, this.offset)
+    let a = 0
+    while (a < this.kept && this.start[a] + this.length[a] <= this.offset + this.head.length) {
+      batch.start[a] = this.start[a] - this.offset
+      batch.length[a] = this.length[a]
+      a++
+    }
+    batch.count = 1
+    batch.record[1] = this.head.length
+    batch.first[1] = a
+    return batch
   }
 
   #feed(bytes: Uint8Array, from: number, end: number, final: boolean, base: number): number {

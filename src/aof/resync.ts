@@ -1,0 +1,82 @@
+import { CR, DOLLAR, LF, STAR, ZERO } from '../resp/format.ts'
+import { Batch, Scanner, Stop } from '../resp/scanner.ts'
+import type { CommandTable } from '../servers/commands.ts'
+
+/** Whole commands in a row that prove a boundary, where the data does not end before. */
+const EVIDENCE = 3
+
+/**
+ * Finds places where commands begin, in bytes whose framing was lost. The format has no checksums and no blocks, and
+ * values may hold anything, commands too; what counts as proof are whole records in a row, each in the form that
+ * servers write, with a name that the server knows and a number of arguments that it takes. Fewer than three count
+ * when the last one ends exactly where the data ends.
+ */
+export class Resync {
+  readonly #table: CommandTable
+  readonly #scanner = new Scanner()
+  readonly #batch: Batch
+
+  /** @param window the most bytes that {@link find} will be given at once */
+  constructor(table: CommandTable, window: number) {
+    this.#table = table
+    this.#batch = new Batch(window, EVIDENCE)
+  }
+
+  /**
+   * The first boundary in `bytes[from, end)`. Not found: -1, and `undecided` is the index from which to look again
+   * when more bytes are there (`end` when nothing before it can be one).
+   */
+  find(bytes: Uint8Array, from: number, end: number, final: boolean): number {
+    let at = from
+    for (;;) {
+      at = bytes.indexOf(STAR, at)
+      if (at < 0 || at >= end) {
+        this.undecided = end
+        return -1
+      }
+      const verdict = this.#judge(bytes, at, end, final)
+      if (verdict === 'boundary') return at
+      if (verdict === 'more') {
+        this.undecided = at
+        return -1
+      }
+      at++
+    }
+  }
+
+  undecided = 0
+
+  #judge(bytes: Uint8Array, at: number, end: number, final: boolean): 'boundary' | 'no' | 'more' {
+    if (!looksLikeHeader(bytes, at, end)) return !final && end - at < SHORT ? 'more' : 'no'
+    const batch = this.#batch
+    batch.clear(bytes, 0)
+    const stop = this.#scanner.scan(batch, at, end, final)
+    if (batch.oddities.length > 0) return 'no'
+    for (let i = 0; i < batch.count; i++) if (!this.#known(batch, i)) return 'no'
+    if (batch.count === EVIDENCE) return 'boundary'
+    if (this.#scanner.stop === Stop.Error) return 'no'
+    if (final) return batch.count > 0 && stop === end ? 'boundary' : 'no'
+    return 'more'
+  }
+
+  #known(batch: Batch, i: number): boolean {
+    const name = batch.first[i]
+    const argc = batch.argc(i)
+    if (argc === 0) return false
+    const id = this.#table.lookup(batch.bytes, batch.start[name], batch.length[name])
+    return id >= 0 && this.#table.arityOk(id, argc)
+  }
+}
+
+/** More than the longest `*N\r\n$N\r\n` that {@link looksLikeHeader} accepts. */
+const SHORT = 20
+
+/** Whether `*N\r\n$N` stands at `at`, N a number without leading zero: cheap, and almost always the end of it. */
+function looksLikeHeader(bytes: Uint8Array, at: number, end: number): boolean {
+  let p = at + 1
+  if (p >= end || bytes[p] <= ZERO || bytes[p] > ZERO + 9) return false
+  while (p < end && p - at < 9 && bytes[p] >= ZERO && bytes[p] <= ZERO + 9) p++
+  return (
+    p + 3 < end && bytes[p] === CR && bytes[p + 1] === LF && bytes[p + 2] === DOLLAR && bytes[p + 3] > ZERO
+  )
+}
