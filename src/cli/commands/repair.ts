@@ -1,0 +1,252 @@
+import { type Input, openPart, type Part, resolveInput } from '../../aof/parts.ts'
+import { escapeName, quoteForShell } from '../../bytes/escape.ts'
+import { formatBytes, plural } from '../../bytes/figures.ts'
+import type { Source } from '../../bytes/source.ts'
+import {
+  exactBytes,
+  firstCut,
+  type PartOpener,
+  plannedSpans,
+  planRepair,
+  type RepairPlan,
+  type Span,
+} from '../../operations/repair.ts'
+import { type WriteResult, writeRepair } from '../../operations/repair-write.ts'
+import { defineCommand } from '../define.ts'
+import { Exit } from '../exit.ts'
+import type { Io } from '../io.ts'
+import {
+  flag,
+  lastGiven,
+  logOptions,
+  outputOptions,
+  readLogOptions,
+  sizeOrShare,
+  usage,
+  word,
+} from '../options.ts'
+import { renderVerdict } from '../render/findings.ts'
+import { jsonName, toJson } from '../render/json.ts'
+import { startProgress } from '../render/progress.ts'
+
+export const repair = defineCommand({
+  command: 'repair <path>',
+  describe: 'Cut what servers do not load, and keep what was cut',
+  epilogue: `Each part is cut where verify says that it is valid up to. What is cut is kept beside the result, as PART.cut-OFFSET; parts behind a cut leave the log, and are kept as PART.dropped.
+Exit status: 0 the result loads, 1 with --dry-run: there is something to cut, 2 refused or not possible; nothing was changed then.`,
+  examples: [
+    ['aofkit repair PATH --dry-run', 'what would be kept, and what lost'],
+    ['aofkit repair PATH --output repaired', 'the source stays as it is'],
+    ['aofkit repair /var/lib/redis --in-place', 'the old file is kept as NAME.old'],
+  ],
+  options: {
+    output: word('Write the result here: a file, or for a multi-part log a folder'),
+    'in-place': flag('Replace what must change, and keep it as NAME.old'),
+    'dry-run': flag('Only say what would be done'),
+    backup: flag('--no-backup: do not keep what is replaced in place'),
+    force: flag('Replace an existing result; repair in place although a process writes to the log'),
+    'keep-later-parts': flag('Parts behind one that is cut stay in the log'),
+    'allow-empty': flag('Cut even if nothing is left'),
+    normalize: flag('Also write what is merely damaged in the form that servers write'),
+    'max-loss': word('Refuse to cut more than SIZE or PERCENT'),
+    ...logOptions,
+    ...outputOptions,
+  },
+  async run(args, io) {
+    const output = lastGiven(args.output)
+    const dryRun = args['dry-run'] === true
+    const modes = [output !== undefined, args['in-place'] === true, dryRun].filter(Boolean).length
+    if (modes !== 1) throw usage('repair takes one of --output DEST, --in-place and --dry-run')
+    const options = {
+      ...readLogOptions(args),
+      keepLaterParts: args['keep-later-parts'] === true,
+      allowEmpty: args['allow-empty'] === true,
+      normalize: args.normalize === true,
+      maxLoss: sizeOrShare('max-loss', args['max-loss']),
+    }
+    const input = await resolveInput(args.path)
+    if (args['in-place'] === true) refuseInPlace(input)
+    const sources = new Sources()
+    const bar = startProgress(io, args.progress, input.size)
+    try {
+      const plan = await planRepair(input, options, sources.open, done => bar.update(done))
+      bar.stop()
+      if (dryRun) {
+        const spans = plannedSpans(plan)
+        const shown = args.json === true ? [] : await preview(plan, sources.open)
+        io.out(args.json === true ? jsonReport(plan, spans, null) : dryRunReport(args.path, plan, shown, io))
+        return plan.changes ? Exit.Damaged : Exit.Ok
+      }
+      if (output === undefined && !plan.changes) {
+        io.out(
+          args.json === true
+            ? jsonReport(plan, [], input.path)
+            : `${renderVerdict(plan.report.verdict, io.style)}: nothing to cut; nothing was changed.\n`,
+        )
+        return Exit.Ok
+      }
+      const destination = { output, force: args.force === true, backup: args.backup !== false }
+      const result = await writeRepair(plan, options, sources.open, destination)
+      for (const warning of result.warnings) io.err(`aofkit: warning: ${warning}\n`)
+      io.out(
+        args.json === true
+          ? jsonReport(plan, result.spans, result.output, result.backups)
+          : textReport(plan, result, io),
+      )
+      return Exit.Ok
+    } finally {
+      bar.stop()
+      await sources.close()
+    }
+  },
+})
+
+function refuseInPlace(input: Input): void {
+  if (input.compression !== undefined) {
+    throw usage(
+      `${escapeName(input.path)} is compressed (${input.compression}): --output FILE, which will not be`,
+    )
+  }
+  if (input.layout === 'single' && (input.size === undefined || input.path === '-')) {
+    throw usage(
+      `${input.path === '-' ? 'standard input' : escapeName(input.path)} cannot be repaired in place: --output FILE`,
+    )
+  }
+}
+
+/** Opens parts; standard input, which cannot be opened twice, is kept open and read again by offset. */
+class Sources {
+  readonly #kept: Source[] = []
+
+  readonly open: PartOpener = async (part: Part) => {
+    if (part.size !== undefined) return openPart(part, { again: true })
+    if (this.#kept.length === 0) this.#kept.push(await openPart(part, { again: true }))
+    else return rewound(this.#kept[0])
+    return { ...bound(this.#kept[0]), close: async () => {} }
+  }
+
+  async close(): Promise<void> {
+    for (const source of this.#kept) await source.close()
+  }
+}
+
+function bound(source: Source): Source {
+  return {
+    name: source.name,
+    size: source.size,
+    seekable: source.seekable,
+    read: (target, from, to) => source.read(target, from, to),
+    readAt: (target, offset) => source.readAt(target, offset),
+    grow: () => source.grow(),
+    close: () => source.close(),
+  }
+}
+
+/** A source from its start again, by offset. */
+function rewound(source: Source): Source {
+  let position = 0
+  return {
+    ...bound(source),
+    async read(target, from, to) {
+      const count = await source.readAt(target.subarray(from, to), position)
+      position += count
+      return count
+    },
+    grow: async () => false,
+    close: async () => {},
+  }
+}
+
+function jsonReport(
+  { report, kept, cut }: RepairPlan,
+  spans: readonly Span[],
+  output: string | null,
+  backups: readonly string[] = [],
+): string {
+  return toJson({
+    verdict: report.verdict,
+    kept,
+    cut,
+    spans: spans.map(span => ({ ...span, part: jsonName(span.part), file: jsonName(span.file) })),
+    output: output === null ? null : jsonName(output),
+    ...(backups.length === 0 ? {} : { backups: backups.map(jsonName) }),
+  })
+}
+
+interface Preview {
+  readonly part: string
+  readonly lines: readonly string[]
+}
+
+async function preview(plan: RepairPlan, open: PartOpener): Promise<Preview[]> {
+  const previews: Preview[] = []
+  for (const part of plan.parts) {
+    if (part.action !== 'cut' && part.action !== 'drop') continue
+    const source = await open(part.part)
+    const { behind } = plan.report
+    try {
+      const from = behind?.part === part.part.name ? behind.offset : -1
+      previews.push({ part: part.part.name, lines: await firstCut(source, part, from) })
+    } finally {
+      await source.close()
+    }
+  }
+  return previews
+}
+
+function dryRunReport(path: string, plan: RepairPlan, previews: readonly Preview[], io: Io): string {
+  const { style } = io
+  const { report, kept, cut, parts } = plan
+  const lines = [
+    `${style.bold(renderVerdict(report.verdict, style))}: ${plural(report.findings.length, 'finding')}; verify lists them.`,
+  ]
+  if (!plan.changes) {
+    if (report.verdict === 'damaged')
+      lines.push('Servers load all of it. --normalize would write it so that check-aof accepts it too.')
+    else lines.push('Nothing to cut.')
+    return `${lines.join('\n')}\n`
+  }
+  for (const { part, report: found, action, end } of parts) {
+    const name = escapeName(part.name)
+    if (action === 'keep') lines.push(`${name}: stays as it is, ${formatBytes(found.size)}`)
+    if (action === 'normalize')
+      lines.push(`${name}: is written anew, ${formatBytes(found.size)}, in sound framing`)
+    if (action === 'cut')
+      lines.push(`${name}: ${style.yellow('is cut')} at ${end}; ${exactBytes(found.size - end)} go`)
+    if (action === 'drop')
+      lines.push(
+        `${name}: ${style.yellow('leaves the log')}, ${exactBytes(found.size)} with ${plural(found.commands, 'command')} (--keep-later-parts keeps it)`,
+      )
+    for (const line of previews.find(({ part: of }) => of === part.name)?.lines ?? [])
+      lines.push(style.dim(`    ${line}`))
+  }
+  lines.push(
+    `Keeps ${exactBytes(kept)}, cuts ${exactBytes(cut)}${report.behind === undefined ? '' : `, with ${plural(report.behind.commands, 'whole command')} behind the damage`}.`,
+  )
+  const quoted = quoteForShell(path)
+  const normalize = parts.some(({ action }) => action === 'normalize') ? ' --normalize' : ''
+  lines.push(
+    `Next: ${style.bold(`aofkit repair ${quoted}${normalize} --output DEST`)}, or --in-place, which keeps the old file as NAME.old`,
+  )
+  return `${lines.join('\n')}\n`
+}
+
+function textReport(plan: RepairPlan, { output, spans, backups }: WriteResult, io: Io): string {
+  const { style } = io
+  const lines = [
+    `${style.green('done')}: ${escapeName(output)}; kept ${exactBytes(plan.kept)}, cut ${exactBytes(plan.cut)}`,
+  ]
+  for (const { part, offset, end, file, fileOffset, reason } of spans.slice(0, LISTED)) {
+    lines.push(
+      `  ${escapeName(part)}:${offset}-${end} (${exactBytes(end - offset)}, ${reason}) is in ${escapeName(file)}${fileOffset > 0 ? ` at ${fileOffset}` : ''}`,
+    )
+  }
+  if (spans.length > LISTED)
+    lines.push(`  and ${plural(spans.length - LISTED, 'span')} more; --json lists them all`)
+  for (const backup of backups) lines.push(`  what was replaced is kept as ${escapeName(backup)}`)
+  lines.push(`Next: ${style.bold(`aofkit verify ${quoteForShell(output)}`)}`)
+  return `${lines.join('\n')}\n`
+}
+
+/** Spans that are listed in text. */
+const LISTED = 10

@@ -1,0 +1,137 @@
+import { resolveInput } from '../../aof/parts.ts'
+import { escapeName, quoteForShell } from '../../bytes/escape.ts'
+import { formatBytes, formatCount, plural } from '../../bytes/figures.ts'
+import { type VerifyReport, verifyLog } from '../../operations/verify.ts'
+import { defineCommand } from '../define.ts'
+import { Exit } from '../exit.ts'
+import type { Io } from '../io.ts'
+import { flag, logOptions, outputOptions, readLogOptions, sizeOrShare, word } from '../options.ts'
+import { renderFindings, renderVerdict } from '../render/findings.ts'
+import { jsonName, toJson } from '../render/json.ts'
+import { startProgress } from '../render/progress.ts'
+import { renderTable } from '../render/table.ts'
+
+export const verify = defineCommand({
+  command: 'verify <path>',
+  describe: 'Read every byte and say what servers would do with it; never writes',
+  epilogue: `Verdicts: sound; damaged (servers load it, check-aof refuses it); torn (the end is cut off: servers start with what is before, if aof-load-truncated is yes); corrupt (servers do not start).
+Exit status: 0 sound (also torn, with --load-truncated), 1 anything else, 2 the job could not be done.`,
+  examples: [
+    ['aofkit verify /var/lib/redis', 'the log of a data folder'],
+    ['zstd -dc backup.aof.zst | aofkit verify -', 'a stream; `aofkit verify backup.aof.zst` does it too'],
+    ['aofkit verify --json --load-truncated --max-loss 1mb PATH', 'for a script that starts a server'],
+  ],
+  options: {
+    'load-truncated': flag('A torn end is fine, as for a server with aof-load-truncated yes (exit 0)'),
+    'max-loss': word('With --load-truncated: not when more than SIZE or PERCENT would be lost'),
+    strict: flag('Warnings are damage too (exit 1)'),
+    ...logOptions,
+    ...outputOptions,
+  },
+  async run(args, io) {
+    const maxLoss = sizeOrShare('max-loss', args['max-loss'])
+    const options = readLogOptions(args)
+    const input = await resolveInput(args.path)
+    const bar = startProgress(io, args.progress, input.size)
+    const report = await verifyLog(input, options, done => bar.update(done)).finally(() => bar.stop())
+    const lost = report.bytes - report.parts.reduce((total, part) => total + part.validUpTo, 0)
+    const tooMuch = maxLoss !== undefined && lost > maxLoss(report.bytes)
+    const accepted =
+      args['load-truncated'] === true &&
+      report.verdict === 'torn' &&
+      report.behind === undefined &&
+      !report.losesPreamble &&
+      !tooMuch
+    const warned = args.strict === true && report.findings.some(({ severity }) => severity === 'warning')
+    if (args.json === true) io.out(toJson(jsonReport(report)))
+    else io.out(textReport(args.path, report, lost, io))
+    return (report.verdict === 'sound' || accepted) && !warned ? Exit.Ok : Exit.Damaged
+  },
+})
+
+function jsonReport(report: VerifyReport): unknown {
+  const { verdict, bytes, commands, keys, parts, findings, server, behind, doNotStart } = report
+  return {
+    verdict,
+    bytes,
+    commands,
+    keys,
+    parts: parts.map(part => ({ ...part, file: jsonName(part.file) })),
+    findings: findings.map(finding => ({
+      ...finding,
+      ...(finding.part === undefined ? {} : { part: jsonName(finding.part) }),
+    })),
+    server,
+    ...(behind === undefined ? {} : { behind: { ...behind, part: jsonName(behind.part) } }),
+    doNotStart,
+  }
+}
+
+function textReport(path: string, report: VerifyReport, lost: number, io: Io): string {
+  const { style } = io
+  const blocks: string[] = []
+  if (report.parts.length > 0) {
+    blocks.push(
+      renderTable(
+        [
+          { title: style.dim('part') },
+          { title: style.dim('type') },
+          { title: style.dim('format') },
+          { title: style.dim('size'), right: true },
+          { title: style.dim('commands'), right: true },
+          { title: style.dim('keys'), right: true },
+          { title: style.dim('verdict') },
+        ],
+        report.parts.map(part => [
+          escapeName(part.file),
+          part.type,
+          part.format,
+          formatBytes(part.size),
+          formatCount(part.commands),
+          formatCount(part.keys),
+          renderVerdict(part.verdict, style),
+        ]),
+      ),
+    )
+  }
+  if (report.findings.length > 0) blocks.push(renderFindings(report.findings, style))
+  const summary = [
+    `${style.bold(renderVerdict(report.verdict, style))}: ${meaning(report)}`,
+    `${plural(report.commands, 'command')}, ${plural(report.keys, 'key')} in RDB parts, ${formatBytes(report.bytes)}, judged as ${report.server} would.`,
+  ]
+  if (report.verdict === 'torn' || report.verdict === 'corrupt') {
+    const kept = report.bytes - lost
+    summary.push(
+      `A cut would keep ${formatBytes(kept)} and lose ${formatBytes(lost)}${
+        report.behind === undefined ? '' : `, with ${plural(report.behind.commands, 'whole command')} in it`
+      }.`,
+    )
+  }
+  const next = nextCommand(path, report)
+  if (report.doNotStart) summary.push(style.red.bold('Do not start a server on it before that.'))
+  if (next !== undefined) summary.push(`Next: ${style.bold(next)}`)
+  blocks.push(`${summary.join('\n')}\n`)
+  return blocks.join('\n')
+}
+
+function meaning({ verdict }: VerifyReport): string {
+  switch (verdict) {
+    case 'sound':
+      return 'servers start on it, and load all of it.'
+    case 'damaged':
+      return 'servers start on it and load all of it, but check-aof or a newer server refuses it.'
+    case 'torn':
+      return 'with aof-load-truncated yes (the default) servers start, without its end; with no they do not.'
+    case 'corrupt':
+      return 'servers do not start on it.'
+  }
+}
+
+function nextCommand(path: string, { verdict, findings }: VerifyReport): string | undefined {
+  const quoted = quoteForShell(path)
+  if (verdict === 'sound') return undefined
+  if (findings.some(({ severity, code }) => severity === 'error' && /^(manifest|rdb)\./.test(code))) {
+    return `aofkit inspect ${quoted}`
+  }
+  return `aofkit repair ${quoted}${verdict === 'damaged' ? ' --normalize' : ''} --dry-run`
+}

@@ -1,0 +1,455 @@
+import { JobError } from '../../bytes/errors.ts'
+import { escapeInto, escapeName } from '../../bytes/escape.ts'
+import { formatTime } from '../../bytes/figures.ts'
+import type { Source } from '../../bytes/source.ts'
+import type { Selected } from '../../operations/print.ts'
+import { type Magic, valueType } from '../../rdb/format.ts'
+import { type EntryBatch, NO_EXPIRY } from '../../rdb/walk.ts'
+import type { LongRecord } from '../../resp/long-record.ts'
+import type { Batch } from '../../resp/scanner.ts'
+import { argumentHeader, encodeRecord, recordHeader, TERMINATOR } from '../../resp/writer.ts'
+import type { Io } from '../io.ts'
+import { jsonBytes, jsonName } from './json.ts'
+
+/** Bytes of one argument that a line shows, unless all are wanted. */
+export const SHORT = 100
+
+/** Bytes that need no quotes: what keys, numbers and names are mostly made of. */
+const PLAIN = new Uint8Array(256)
+for (const byte of Buffer.from(
+  'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:.@{}/+,=%-|~^&#!',
+)) {
+  PLAIN[byte] = 1
+}
+
+const ESCAPED_AT_ONCE = 1 << 14
+const QUOTE = 0x22
+const SPACE = 0x20
+const NEWLINE = 0x0a
+
+/**
+ * Lines put together as bytes in one buffer, without a string for each: for millions of them. An argument stands as it
+ * is where it is a plain word, else in quotes as redis-cli shows it; longer ones are shortened.
+ */
+export class LineWriter {
+  #buffer = Buffer.allocUnsafeSlow(1 << 17)
+  #at = 0
+  readonly #out: (bytes: Uint8Array) => void
+
+  constructor(out: (bytes: Uint8Array) => void) {
+    this.#out = out
+  }
+
+  /** Text that is known to be harmless. */
+  text(text: string): void {
+    this.#room(text.length * 3)
+    this.#at += this.#buffer.write(text, this.#at)
+  }
+
+  space(): void {
+    this.#room(1)
+    this.#buffer[this.#at++] = SPACE
+  }
+
+  /** Ends the line. */
+  end(): void {
+    this.#room(1)
+    this.#buffer[this.#at++] = NEWLINE
+    if (this.#at > this.#buffer.length / 2) this.flush()
+  }
+
+  /**
+   * One argument, `bytes[start, start + there)`, of `size` bytes in all.
+   * @param limit the most bytes that are shown
+   */
+  argument(bytes: Uint8Array, start: number, there: number, size: number, limit: number): void {
+    const shown = Math.min(there, limit)
+    this.#room(shown * 4 + 64)
+    const buffer = this.#buffer
+    if (shown === size && size > 0 && isPlain(bytes, start, size)) {
+      let at = this.#at
+      for (let i = start; i < start + size; i++) buffer[at++] = bytes[i]
+      this.#at = at
+      return
+    }
+    buffer[this.#at++] = QUOTE
+    this.#at = escapeInto(buffer, this.#at, bytes, start, start + shown)
+    buffer[this.#at++] = QUOTE
+    if (shown < size) this.text(`…(${size} bytes)`)
+  }
+
+  /** Bytes inside quotes. */
+  escaped(bytes: Uint8Array): void {
+    for (let from = 0; from < bytes.length; from += ESCAPED_AT_ONCE) {
+      const to = Math.min(bytes.length, from + ESCAPED_AT_ONCE)
+      this.#room((to - from) * 4)
+      this.#at = escapeInto(this.#buffer, this.#at, bytes, from, to)
+    }
+  }
+
+  flush(): void {
+    if (this.#at === 0) return
+    this.#out(Buffer.from(this.#buffer.subarray(0, this.#at)))
+    this.#at = 0
+  }
+
+  #room(bytes: number): void {
+    if (this.#at + bytes <= this.#buffer.length) return
+    this.flush()
+    if (bytes > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(bytes)
+  }
+}
+
+function isPlain(bytes: Uint8Array, start: number, length: number): boolean {
+  for (let i = start; i < start + length; i++) if (PLAIN[bytes[i]] === 0) return false
+  return true
+}
+
+export type Format = 'text' | 'jsonl' | 'resp'
+
+/** Writes commands and RDB entries in one of the formats. */
+export interface Printer {
+  /** Whether values larger than a window must be read again to be written. */
+  readonly wholeValues: boolean
+  command(part: string, source: Source, selected: Selected): Promise<void> | undefined
+  entry(part: string, magic: Magic, entries: EntryBatch, index: number): void
+  /** Hands on what was written so far. */
+  pause(): Promise<void>
+  end(): void
+}
+
+export interface PrinterOptions {
+  /** Values are not shortened. */
+  readonly full: boolean
+  /** Only so many of the last are written. */
+  readonly last: number | undefined
+}
+
+export function printerFor(format: Format, options: PrinterOptions, io: Io): Printer {
+  const sink = options.last === undefined ? directly(io) : keepingLast(options.last, io)
+  if (format === 'jsonl') return new JsonPrinter(sink)
+  if (format === 'resp') return new RespPrinter(sink)
+  return new TextPrinter(sink, options.full)
+}
+
+/** Where finished pieces go. A new item begins with `begin`. */
+interface PieceSink {
+  /** Whether items are kept apart: each must be whole in its pieces, and stand by itself. */
+  readonly separate: boolean
+  begin(): void
+  piece(bytes: Uint8Array): void
+  pause(): Promise<void>
+  end(): void
+}
+
+function directly(io: Io): PieceSink {
+  return { separate: false, begin() {}, piece: bytes => io.out(bytes), pause: () => io.flush(), end() {} }
+}
+
+function keepingLast(count: number, io: Io): PieceSink {
+  const ring: Uint8Array[][] = []
+  let next = 0
+  return {
+    separate: true,
+    begin() {
+      ring[next % Math.max(1, count)] = []
+      next++
+    },
+    piece(bytes) {
+      ring[(next - 1) % Math.max(1, count)].push(bytes)
+    },
+    async pause() {},
+    end() {
+      if (count === 0) return
+      for (let i = Math.max(0, next - count); i < next; i++) {
+        for (const bytes of ring[i % count]) io.out(bytes)
+      }
+    },
+  }
+}
+
+/** Bytes of a value that are read and written at once. A multiple of 3, so that pieces of base64 can be joined. */
+const PIECE = 3 << 18
+
+/** The bytes of an argument that need not be in memory, piece by piece. */
+async function* pieces(source: Source, offset: number, length: number): AsyncGenerator<Uint8Array> {
+  for (let done = 0; done < length; ) {
+    const piece = new Uint8Array(Math.min(PIECE, length - done))
+    const count = await source.readAt(piece, offset + done)
+    if (count === 0) return
+    yield piece.subarray(0, count)
+    done += count
+  }
+}
+
+/** Arguments of one command that a line shows, unless all are wanted. */
+const MAX_ARGUMENTS = 100
+
+class TextPrinter implements Printer {
+  readonly wholeValues: boolean
+  readonly #sink: PieceSink
+  readonly #lines: LineWriter
+  readonly #limit: number
+  readonly #arguments: number
+  #part = ''
+  #escapedPart = ''
+  #time: number | undefined
+  #timeText = '-'
+
+  constructor(sink: PieceSink, full: boolean) {
+    this.wholeValues = full
+    this.#sink = sink
+    this.#lines = new LineWriter(bytes => sink.piece(bytes))
+    this.#limit = full ? Number.POSITIVE_INFINITY : SHORT
+    this.#arguments = full ? Number.POSITIVE_INFINITY : MAX_ARGUMENTS
+  }
+
+  command(
+    part: string,
+    source: Source,
+    { batch, index, db, time, long }: Selected,
+  ): Promise<void> | undefined {
+    this.#start(part, batch.offset(index), db, time)
+    if (long !== undefined && this.wholeValues) return this.#longCommand(source, long)
+    const lines = this.#lines
+    const first = batch.first[index]
+    const there = batch.first[index + 1] - first
+    const argc = long?.argc ?? there
+    const shown = Math.min(there, this.#arguments)
+    for (let a = first; a < first + shown; a++) {
+      lines.space()
+      lines.argument(batch.bytes, batch.start[a], batch.length[a], batch.length[a], this.#limit)
+    }
+    if (long !== undefined && shown < this.#arguments && shown < long.kept) {
+      // The argument that leaves the head of a long record: as much of it as is there.
+      const start = long.start[shown] - long.offset
+      lines.space()
+      lines.argument(long.head, start, Math.max(0, long.head.length - start), long.length[shown], this.#limit)
+      if (argc > shown + 1) lines.text(` …(${argc - shown - 1} more)`)
+    } else if (argc > shown) lines.text(` …(${argc - shown} more)`)
+    this.#finish()
+    return undefined
+  }
+
+  entry(part: string, magic: Magic, entries: EntryBatch, i: number): void {
+    this.#start(part, entries.offset[i], entries.db, undefined)
+    const lines = this.#lines
+    lines.text(` [${valueType(magic, entries.type[i])?.kind ?? entries.type[i]}] `)
+    const key = entries.keyBytes(i)
+    const size = entries.value[i] - entries.key[i]
+    if (key === undefined) lines.text(`(a key of ${size} bytes)`)
+    else lines.argument(key, 0, key.length, key.length, this.#limit)
+    lines.text(` (${entries.end[i] - entries.value[i]} bytes`)
+    if (entries.expireAtMs[i] !== NO_EXPIRY) {
+      lines.text(`, expires ${formatTime(Number(entries.expireAtMs[i]) / 1000)}`)
+    }
+    lines.text(')')
+    this.#finish()
+  }
+
+  async pause(): Promise<void> {
+    this.#lines.flush()
+    await this.#sink.pause()
+  }
+
+  end(): void {
+    this.#lines.flush()
+    this.#sink.end()
+  }
+
+  #start(part: string, offset: number, db: number, time: number | undefined): void {
+    if (part !== this.#part) {
+      this.#part = part
+      this.#escapedPart = escapeName(part)
+    }
+    if (time !== this.#time) {
+      this.#time = time
+      this.#timeText = time === undefined ? '-' : formatTime(time)
+    }
+    this.#sink.begin()
+    this.#lines.text(`${this.#escapedPart}:${offset} ${db} ${this.#timeText}`)
+  }
+
+  #finish(): void {
+    this.#lines.end()
+    if (this.#sink.separate) this.#lines.flush()
+  }
+
+  async #longCommand(source: Source, long: LongRecord): Promise<void> {
+    this.#lines.text(' ')
+    for (let a = 0; a < long.kept; a++) {
+      if (a > 0) this.#lines.space()
+      this.#lines.text('"')
+      for await (const piece of pieces(source, long.start[a], long.length[a])) this.#lines.escaped(piece)
+      this.#lines.text('"')
+    }
+    if (long.argc > long.kept) this.#lines.text(` …(${long.argc - long.kept} more)`)
+    this.#finish()
+  }
+}
+
+/** `{"part":"…","offset":N,"db":N,"time":N,"args":[…]}`: one object a line. */
+class JsonPrinter implements Printer {
+  readonly wholeValues = true
+  readonly #sink: PieceSink
+
+  constructor(sink: PieceSink) {
+    this.#sink = sink
+  }
+
+  command(
+    part: string,
+    source: Source,
+    { batch, index, db, time, long }: Selected,
+  ): Promise<void> | undefined {
+    const head = {
+      part: jsonName(part),
+      offset: batch.offset(index),
+      db,
+      ...(time === undefined ? {} : { time }),
+    }
+    this.#sink.begin()
+    if (long !== undefined) return this.#longCommand(source, long, head)
+    const args = []
+    for (let a = batch.first[index]; a < batch.first[index + 1]; a++) {
+      args.push(jsonBytes(batch.bytes.subarray(batch.start[a], batch.start[a] + batch.length[a])))
+    }
+    this.#text(`${JSON.stringify({ ...head, args })}\n`)
+    return undefined
+  }
+
+  entry(part: string, magic: Magic, entries: EntryBatch, i: number): void {
+    const key = entries.keyBytes(i)
+    const expireAtMs = entries.expireAtMs[i]
+    this.#sink.begin()
+    this.#text(
+      `${JSON.stringify({
+        part: jsonName(part),
+        offset: entries.offset[i],
+        db: entries.db,
+        key: key === undefined ? null : jsonBytes(key),
+        type: valueType(magic, entries.type[i])?.kind ?? String(entries.type[i]),
+        bytes: entries.end[i] - entries.value[i],
+        ...(expireAtMs === NO_EXPIRY ? {} : { expireAtMs: jsonInteger(expireAtMs) }),
+      })}\n`,
+    )
+  }
+
+  pause(): Promise<void> {
+    return this.#sink.pause()
+  }
+
+  end(): void {
+    this.#sink.end()
+  }
+
+  #text(text: string): void {
+    this.#sink.piece(Buffer.from(text))
+  }
+
+  async #longCommand(source: Source, long: LongRecord, head: object): Promise<void> {
+    this.#text(`${JSON.stringify(head).slice(0, -1)},"args":[`)
+    for (let a = 0; a < long.kept; a++) {
+      if (a > 0) this.#text(',')
+      const valid = await isUtf8(pieces(source, long.start[a], long.length[a]))
+      this.#text(valid ? '"' : '{"base64":"')
+      const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+      for await (const piece of pieces(source, long.start[a], long.length[a])) {
+        this.#text(
+          valid
+            ? JSON.stringify(decoder.decode(piece, { stream: true })).slice(1, -1)
+            : Buffer.from(piece).toString('base64'),
+        )
+      }
+      this.#text(valid ? '"' : '"}')
+    }
+    this.#text(']}\n')
+  }
+}
+
+async function isUtf8(bytes: AsyncIterable<Uint8Array>): Promise<boolean> {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+  try {
+    for await (const piece of bytes) decoder.decode(piece, { stream: true })
+    decoder.decode()
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** The records themselves, in the form that servers write, with a `SELECT` where the database changes. */
+class RespPrinter implements Printer {
+  readonly wholeValues = true
+  readonly #sink: PieceSink
+  #db = 0
+
+  constructor(sink: PieceSink) {
+    this.#sink = sink
+  }
+
+  command(_: string, source: Source, { batch, index, db, long }: Selected): Promise<void> | undefined {
+    const first = batch.first[index]
+    if (isSelect(batch, first)) return undefined
+    this.#sink.begin()
+    if (db !== this.#db || this.#sink.separate) this.#sink.piece(encodeRecord(['SELECT', `${db}`]))
+    this.#db = db
+    if (long !== undefined) return this.#longCommand(source, long)
+    if (batch.oddities.length === 0) {
+      this.#sink.piece(batch.bytes.slice(batch.record[index], batch.record[index + 1]))
+      return undefined
+    }
+    const args = []
+    for (let a = first; a < batch.first[index + 1]; a++) {
+      args.push(batch.bytes.subarray(batch.start[a], batch.start[a] + batch.length[a]))
+    }
+    this.#sink.piece(encodeRecord(args))
+    return undefined
+  }
+
+  entry(): void {
+    throw new JobError(
+      'print.rdb',
+      'entries of an RDB part cannot be printed as RESP',
+      'use --format text or jsonl',
+    )
+  }
+
+  pause(): Promise<void> {
+    return this.#sink.pause()
+  }
+
+  end(): void {
+    this.#sink.end()
+  }
+
+  async #longCommand(source: Source, long: LongRecord): Promise<void> {
+    if (long.kept < long.argc) {
+      throw new JobError(
+        'print.arguments',
+        `a command of ${long.argc} arguments is too long to be printed as RESP`,
+      )
+    }
+    this.#sink.piece(recordHeader(long.argc))
+    for (let a = 0; a < long.argc; a++) {
+      this.#sink.piece(argumentHeader(long.length[a]))
+      for await (const piece of pieces(source, long.start[a], long.length[a])) this.#sink.piece(piece)
+      this.#sink.piece(TERMINATOR)
+      if (a % 64 === 0) await this.#sink.pause()
+    }
+  }
+}
+
+function isSelect(batch: Batch, a: number): boolean {
+  if (batch.length[a] !== 6) return false
+  return (
+    Buffer.from(batch.bytes.slice(batch.start[a], batch.start[a] + 6))
+      .toString('latin1')
+      .toLowerCase() === 'select'
+  )
+}
+
+function jsonInteger(value: bigint): number | string {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : value.toString()
+}

@@ -1,0 +1,8 @@
+export type { Finding, Severity } from './aof/finding.ts'
+export { type Input, type Part, resolveInput } from './aof/parts.ts'
+export { FormatError, JobError } from './bytes/errors.ts'
+export { type Inspection, inspectLog, type PartSummary } from './operations/inspect.ts'
+export type { PartReport } from './operations/part-check.ts'
+export type { Verdict } from './operations/verdict.ts'
+export { type LogOptions, type VerifyReport, verifyLog } from './operations/verify.ts'
+export type { ServerName } from './servers/servers.ts'

@@ -1,0 +1,486 @@
+import { CONTROL_IDS, Context, type ControlProblem } from '../aof/context.ts'
+import type { Findings, Severity } from '../aof/finding.ts'
+import { type PartEnd, type PartVisitor, scanPart } from '../aof/scan.ts'
+import type { FormatError } from '../bytes/errors.ts'
+import { escapeBytes, quoteBytes } from '../bytes/escape.ts'
+import { formatCount } from '../bytes/figures.ts'
+import type { Source } from '../bytes/source.ts'
+import type { Magic } from '../rdb/format.ts'
+import type { RdbEvent } from '../rdb/walk.ts'
+import type { LongRecord } from '../resp/long-record.ts'
+import type { Batch, Oddity } from '../resp/scanner.ts'
+import { CallCache } from '../servers/call-cache.ts'
+import { type CommandTable, isModuleName, knownTo } from '../servers/commands.ts'
+import { loadsRdb } from '../servers/servers.ts'
+import { type Behind, countBehind } from './behind.ts'
+import { type Described, describeRecord } from './describe.ts'
+import { nameDamage } from './diagnose.ts'
+import type { LogServer } from './log-server.ts'
+import { type Verdict, worst } from './verdict.ts'
+
+/** Where a part stands in its log. */
+export interface PartPlace {
+  readonly file: string
+  readonly type: 'base' | 'incr' | 'single'
+  /** Whether servers read it last: only there do they forgive a torn end. */
+  readonly last: boolean
+}
+
+export interface PartReport {
+  readonly file: string
+  readonly type: 'base' | 'incr' | 'single'
+  readonly format: 'resp' | 'rdb' | 'rdb+resp'
+  readonly verdict: Verdict
+  /** Bytes; of compressed input, those that it unpacks to. */
+  readonly size: number
+  /** End of the longest prefix that is whole commands, outside any transaction, and that servers load. */
+  readonly validUpTo: number
+  /** End of the RDB at its start; 0 when there is none, or none that servers load. */
+  readonly preambleEnd: number
+  readonly commands: number
+  readonly keys: number
+}
+
+/** Checks one part: what servers refuse, lose or pass over in it becomes findings. */
+export class PartCheck {
+  /** Whole commands behind the place where servers stop reading. */
+  behind: Behind | undefined
+  /** Starting a server on it makes it worse. */
+  doNotStart = false
+  /** A server that starts on it throws away the preamble. */
+  losesPreamble = false
+
+  readonly #place: PartPlace
+  readonly #findings: Findings
+  readonly #server: LogServer
+  readonly #databases: number
+  readonly #context: Context
+  #table!: CommandTable
+  /** By id: 1 where a command needs a closer look than at its number of arguments. */
+  #special = new Uint8Array(0)
+  /** Calls that need no look any more. */
+  readonly #calls = new CallCache()
+  #verdict: Verdict = 'sound'
+  #commands = 0
+  #keys = 0
+  /** Offset of the last boundary outside a transaction. */
+  #boundary = 0
+  /** Where servers stop, or the transaction around it begins; infinite while they do not. */
+  #stop = Number.POSITIVE_INFINITY
+  #rdbHeader: { readonly magic: Magic; readonly version: number } | undefined
+  #previous: Uint8Array = new Uint8Array(0)
+
+  constructor(place: PartPlace, findings: Findings, server: LogServer, databases: number) {
+    this.#place = place
+    this.#findings = findings
+    this.#server = server
+    this.#databases = databases
+    this.#context = new Context(databases)
+  }
+
+  async run(source: Source, progress?: (offset: number) => void): Promise<PartReport> {
+    const end = await scanPart(source, this.#visitor(progress), { databases: this.#databases })
+    await this.#close(source, end, progress)
+    const valid = Math.min(this.#stop, this.#boundary)
+    return {
+      file: this.#place.file,
+      type: this.#place.type,
+      format: end.format,
+      verdict: this.#verdict,
+      size: end.size,
+      validUpTo: this.#verdict === 'sound' || this.#verdict === 'damaged' ? end.size : valid,
+      preambleEnd: end.preambleEnd,
+      commands: this.#commands,
+      keys: this.#keys,
+    }
+  }
+
+  #visitor(progress: ((offset: number) => void) | undefined): PartVisitor {
+    return {
+      rdb: event => this.#rdb(event),
+      records: batch => this.#records(batch),
+      long: record => this.#long(record),
+      progress: offset => {
+        progress?.(offset)
+        return undefined
+      },
+    }
+  }
+
+  #add(code: string, severity: Severity, offset: number, message: string): void {
+    this.#findings.add({ code, severity, part: this.#place.file, offset, message })
+  }
+
+  /** Something that stops servers, in the record at `offset`. */
+  #refuse(code: string, offset: number, message: string): void {
+    this.#add(code, 'error', offset, message)
+    this.#verdict = worst(this.#verdict, 'corrupt')
+    this.#stop = Math.min(this.#stop, this.#context.transaction >= 0 ? this.#context.transaction : offset)
+  }
+
+  #records(batch: Batch): void {
+    if (this.#special.length === 0) this.#settleServer()
+    const { bytes, view, record, first, start, length, count } = batch
+    const table = this.#table
+    const special = this.#special
+    const calls = this.#calls
+    let commands = count
+    for (let i = 0; i < count; i++) {
+      const name = first[i]
+      const argc = first[i + 1] - name
+      if (argc === 0) {
+        commands--
+        this.#annotation(batch, i)
+        continue
+      }
+      if (calls.has(view, start[name], length[name], argc)) continue
+      const id = table.lookup(bytes, start[name], length[name])
+      if (id < 0 || special[id] === 1 || !table.arityOk(id, argc)) this.#look(batch, i, id, argc)
+      else calls.add(view, start[name], length[name], argc)
+    }
+    this.#commands += commands
+    if (batch.oddities.length > 0) for (const oddity of batch.oddities) this.#odd(oddity)
+    if (this.#context.transaction < 0) this.#boundary = batch.base + record[count]
+    this.#previous = bytes.slice(record[count - 1], Math.min(record[count], record[count - 1] + PREVIOUS))
+  }
+
+  #long(record: LongRecord): void {
+    if (this.#special.length === 0) this.#settleServer()
+    const batch = record.asBatch()
+    const name = batch.first[1] === 0 ? -1 : this.#table.lookup(batch.bytes, batch.start[0], batch.length[0])
+    if (name < 0 || this.#special[name] === 1 || !this.#table.arityOk(name, record.argc)) {
+      this.#look(batch, 0, name, record.argc)
+    }
+    this.#commands++
+    for (const oddity of record.oddities) this.#odd(oddity)
+    if (this.#context.transaction < 0) this.#boundary = record.end
+    this.#previous = record.head.subarray(0, PREVIOUS)
+  }
+
+  #settleServer(): void {
+    this.#table = this.#server.table
+    this.#special = new Uint8Array(this.#table.flags.length)
+    for (let id = 0; id < this.#special.length; id++) {
+      if (CONTROL_IDS.has(id) || this.#table.isContainer(id)) this.#special[id] = 1
+    }
+  }
+
+  /** A command that is not simply known, with the right number of arguments. */
+  #look(batch: Batch, i: number, id: number, argc: number): void {
+    const { bytes, start, length } = batch
+    const offset = batch.offset(i)
+    const a = batch.first[i]
+    const there = batch.first[i + 1] - a
+    const server = this.#server.name
+    const nameLength = there > 0 ? length[a] : 0
+    const text = escapeBytes(bytes.subarray(start[a], start[a] + nameLength), MAX_NAME)
+    if (id < 0) {
+      if (isModuleName(bytes, start[a], nameLength)) {
+        this.#add(
+          'command.module',
+          'warning',
+          offset,
+          `${text} is a module's command: a server loads it only with that module`,
+        )
+        return
+      }
+      const others = knownTo(bytes, start[a], nameLength)
+      const hint =
+        others.length > 0
+          ? ` (${others.join(', ')} know${others.length === 1 ? 's' : ''} it: --as ${others.at(-1)})`
+          : ''
+      this.#refuse(
+        'command.unknown',
+        offset,
+        `${server} knows no command "${text}"${hint}: no server starts on it`,
+      )
+      return
+    }
+    if (!this.#table.arityOk(id, argc)) {
+      this.#arity(offset, text, id, argc)
+      return
+    }
+    if (this.#table.isContainer(id) && there > 1) {
+      const sub = this.#table.lookupSub(id, bytes, start[a + 1], length[a + 1])
+      const subText = `${text} ${escapeBytes(bytes.subarray(start[a + 1], start[a + 1] + length[a + 1]), MAX_NAME)}`
+      if (sub < 0) {
+        this.#refuse(
+          'command.unknown',
+          offset,
+          `${server} knows no command "${subText}": it does not start on it`,
+        )
+        return
+      }
+      if (!this.#table.arityOk(sub, argc)) this.#arity(offset, subText, sub, argc)
+      return
+    }
+    const problem = this.#context.control(batch, i, id)
+    if (problem !== undefined) this.#control(problem, batch, i, offset)
+  }
+
+  #arity(offset: number, text: string, id: number, argc: number): void {
+    const { min, max } = this.#table.arity(id)
+    const wanted =
+      min === max
+        ? `${min - 1}`
+        : max === Number.POSITIVE_INFINITY
+          ? `${min - 1} or more`
+          : `${min - 1} to ${max - 1}`
+    this.#refuse(
+      'command.arity',
+      offset,
+      `${text} with ${argc - 1} arguments instead of ${wanted}: valkey does not start on it; redis does not look, and loads it or crashes`,
+    )
+  }
+
+  #control(problem: ControlProblem, batch: Batch, i: number, offset: number): void {
+    switch (problem) {
+      case 'select': {
+        const a = batch.first[i] + 1
+        const db = escapeBytes(
+          batch.bytes.subarray(batch.start[a], batch.start[a] + batch.length[a]),
+          MAX_NAME,
+        )
+        this.#add(
+          'command.select',
+          'warning',
+          offset,
+          `SELECT ${db} fails with ${this.#databases} databases: what follows is written to database ${this.#context.db}`,
+        )
+        return
+      }
+      case 'exec-alone':
+        this.#damage(
+          'transaction.exec',
+          offset,
+          'EXEC without MULTI: servers pass over it, check-aof refuses it',
+        )
+        return
+      case 'multi-nested':
+        this.#damage(
+          'transaction.multi',
+          offset,
+          'MULTI inside MULTI: servers pass over it, check-aof refuses it',
+        )
+        return
+      case 'discard-alone':
+        this.#add('transaction.discard', 'warning', offset, 'DISCARD without MULTI: servers pass over it')
+        return
+      case 'discard':
+        this.#refuse(
+          'transaction.discard',
+          offset,
+          'DISCARD inside a transaction crashes servers at its EXEC',
+        )
+        return
+    }
+  }
+
+  #damage(code: string, offset: number, message: string): void {
+    this.#add(code, 'error', offset, message)
+    this.#verdict = worst(this.#verdict, 'damaged')
+  }
+
+  #odd({ code, offset }: Oddity): void {
+    if (code === 'resp.bulk.terminator') {
+      this.#damage(
+        code,
+        offset,
+        'expected CR LF behind an argument, found other bytes: servers do not look at them, check-aof refuses them',
+      )
+    } else {
+      this.#add(code, 'warning', offset, 'a number in a form that servers read but do not write')
+    }
+  }
+
+  #annotation(batch: Batch, i: number): void {
+    if (this.#context.annotation(batch, i)) return
+    const line = batch.bytes.subarray(batch.record[i], batch.record[i + 1])
+    this.#add(
+      'annotation.timestamp',
+      'warning',
+      batch.offset(i),
+      `a timestamp that is none: "${escapeBytes(line, MAX_NAME)}"; servers pass over it`,
+    )
+  }
+
+  /** The end of the part, or what ended reading before it. */
+  async #close(source: Source, end: PartEnd, progress?: (offset: number) => void): Promise<void> {
+    if (end.format !== 'resp') this.#checkRdb()
+    if (end.error === undefined) {
+      if (end.offset === end.preambleEnd) this.#boundary = end.offset
+      if (this.#context.transaction >= 0) this.#openTransaction(end)
+    } else if (end.format === 'rdb') {
+      const { code, offset, message } = end.error
+      this.#refuse(
+        code,
+        offset,
+        `${message}. Servers do not start on it: a preamble or base that is cut or changed is never loaded in part.`,
+      )
+      this.#stop = 0
+    } else {
+      this.#boundary = Math.max(this.#boundary, end.preambleEnd)
+      await this.#brokenOff(source, end, end.error, progress)
+    }
+  }
+
+  #checkRdb(): void {
+    const server = this.#server.name
+    if (this.#place.type === 'incr') {
+      this.#add(
+        'part.rdb-incr',
+        'warning',
+        0,
+        'an RDB in the place of an incr part: servers load it, check-aof refuses it',
+      )
+    }
+    if (this.#rdbHeader !== undefined && !loadsRdb(server, this.#rdbHeader.magic, this.#rdbHeader.version)) {
+      const { magic, version } = this.#rdbHeader
+      this.#refuse('rdb.version', 0, `${magic} version ${version}: ${server} does not load it`)
+      this.#stop = 0
+    }
+  }
+
+  /** `MULTI` without `EXEC`, and the part ends with a whole command. */
+  #openTransaction(end: PartEnd): void {
+    const at = this.#context.transaction
+    this.#stop = Math.min(this.#stop, at)
+    const what = `MULTI without EXEC up to the end: none of its ${bytesOf(end.size - at)} counts`
+    if (!this.#place.last) {
+      this.#tornTooEarly('transaction.torn', at, what)
+      return
+    }
+    this.#verdict = worst(this.#verdict, 'torn')
+    this.#add('transaction.torn', 'error', at, `${what}. ${this.#loss(end, 'the transaction')}`)
+  }
+
+  /** A torn part that is not the last: worse than corrupt, since the first start hides it. */
+  #tornTooEarly(code: string, offset: number, what: string): void {
+    this.#verdict = worst(this.#verdict, 'corrupt')
+    this.doNotStart = true
+    this.#add(
+      code,
+      'error',
+      offset,
+      `${what}. Other parts follow: a server cuts the file at ${Math.min(this.#stop, this.#boundary)} and refuses to start; the next start succeeds and hides the loss`,
+    )
+  }
+
+  #loss(end: PartEnd, what: string): string {
+    const lost = end.size - Math.min(this.#stop, this.#boundary)
+    return `A server with the default configuration starts and loses ${bytesOf(lost)}: ${what}`
+  }
+
+  /** Reading ended at a record that is cut or wrong. */
+  async #brokenOff(
+    source: Source,
+    end: PartEnd,
+    error: FormatError,
+    progress?: (offset: number) => void,
+  ): Promise<void> {
+    if (this.#special.length === 0) this.#settleServer()
+    const { transaction } = this.#context
+    this.#stop = Math.min(this.#stop, transaction >= 0 ? transaction : end.offset)
+    const record = describeRecord(end.rest)
+    const said = [foundInstead(error, end)]
+    const damage = await nameDamage({
+      error,
+      rest: end.rest,
+      offset: end.offset,
+      size: end.size,
+      source,
+      table: this.#table,
+    })
+    if (damage !== undefined) said.push(damage)
+    if (source.seekable && end.size - end.offset > 1) {
+      this.behind = await countBehind(source, end.offset + 1, this.#table, progress)
+    }
+    const before = describeRecord(this.#previous)
+    const context = before === undefined ? '' : ` Before it: ${before.text}.`
+    const behind = this.behind
+    if (error.kind === 'corrupt') {
+      said.push('Servers do not start on it.')
+      if (behind !== undefined) said.push(`Behind it, from ${behind.offset} on, stand ${commandsOf(behind)}.`)
+      this.#verdict = worst(this.#verdict, 'corrupt')
+      this.#add(error.code, 'error', error.offset, said.join(' ') + context)
+      return
+    }
+    if (!this.#place.last) {
+      this.#tornTooEarly(error.code, error.offset, said.join(' ') + context)
+      return
+    }
+    this.#verdict = worst(this.#verdict, 'torn')
+    if (error.code === 'resp.annotation.torn') {
+      this.doNotStart = true
+      said.push(
+        'A server starts, appends behind the unfinished line, and refuses its next start: repair before starting it.',
+      )
+    } else {
+      const cut = record === undefined ? 'a record that had just begun' : piece(record)
+      said.push(`${this.#loss(end, transaction >= 0 ? `a transaction that ends inside ${cut}` : cut)}.`)
+    }
+    if (behind !== undefined) {
+      said.push(
+        `It would discard ${commandsOf(behind)} that stand behind, from ${behind.offset} on: a length was changed.`,
+      )
+    }
+    if (end.preambleEnd > 0 && Math.min(this.#stop, this.#boundary) === end.preambleEnd) {
+      this.losesPreamble = true
+      this.doNotStart = true
+      said.push(
+        'redis 7.0, redis 8.0 and valkey 8.1 load the preamble, cut the file to nothing, and have lost everything at their next start: repair before starting the server.',
+      )
+    } else if (transaction >= 0) {
+      this.doNotStart = true
+      said.push(
+        'redis 7.0, redis 8.0 and valkey 8.1 leave the transaction open in the file and lose what they write next: repair before starting the server.',
+      )
+    }
+    this.#add(error.code, 'error', error.offset, said.join(' ') + context)
+  }
+
+  #rdb(event: RdbEvent): void {
+    switch (event.kind) {
+      case 'header':
+        this.#rdbHeader = event
+        this.#server.noteMagic(event.magic)
+        return
+      case 'aux':
+        this.#server.noteAux(event.name, event.value)
+        return
+      case 'entries':
+        this.#keys += event.entries.count
+        return
+    }
+  }
+}
+
+function bytesOf(count: number): string {
+  return count === 1 ? '1 byte' : `${formatCount(count)} bytes`
+}
+
+function commandsOf({ commands, bytes }: Behind): string {
+  return `${commands === 1 ? '1 whole command' : `${formatCount(commands)} whole commands`} (${bytesOf(bytes)})`
+}
+
+function piece({ text, whole, promised }: Described): string {
+  return `a cut \`${text}\` (${whole} of ${promised} arguments)`
+}
+
+/** The parser's message, with what stands there instead of what it expected. */
+function foundInstead({ code, message, offset }: FormatError, end: PartEnd): string {
+  if (code !== 'resp.record.type' && code !== 'resp.bulk.type') return `${capital(message)}.`
+  const at = offset - end.offset
+  if (at < 0 || at >= end.rest.length) return `${capital(message)}.`
+  return `${capital(message)}, found ${quoteBytes(end.rest.subarray(at, at + FOUND))}.`
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
+/** Bytes that are shown of what was found instead. */
+const FOUND = 16
+/** Bytes of the command before a damage that are kept to be shown. */
+const PREVIOUS = 4096
+const MAX_NAME = 60
