@@ -4,10 +4,16 @@ import { ids } from '../servers/commands.ts'
 import { looksLikeTimestamp, parseTimestamp } from './annotation.ts'
 
 /** What a command that steers the connection did, when that is not what it should. */
-export type ControlProblem = 'select' | 'exec-alone' | 'multi-nested' | 'discard-alone' | 'discard'
+export type ControlProblem = 'select' | 'exec-alone' | 'multi-nested' | 'discard-alone'
 
 /** The commands that a {@link Context} must be told of: every other leaves it as it is. */
-export const CONTROL_IDS: ReadonlySet<number> = new Set([ids.select, ids.multi, ids.exec, ids.discard])
+export const CONTROL_IDS: ReadonlySet<number> = new Set([
+  ids.select,
+  ids.multi,
+  ids.exec,
+  ids.discard,
+  ids.reset,
+])
 
 /**
  * Where reading stands in a part, beyond its bytes: the selected database, the time, an open transaction. All of it
@@ -60,7 +66,10 @@ export class Context {
         this.transactions++
         return undefined
       case ids.discard:
-        return this.transaction < 0 ? 'discard-alone' : 'discard'
+        return this.transaction < 0 ? 'discard-alone' : undefined
+      case ids.reset:
+        if (this.transaction < 0) this.db = 0
+        return undefined
     }
     return undefined
   }

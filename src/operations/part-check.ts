@@ -10,8 +10,9 @@ import type { RdbEvent } from '../rdb/walk.ts'
 import type { LongRecord } from '../resp/long-record.ts'
 import type { Batch, Oddity } from '../resp/scanner.ts'
 import { CallCache } from '../servers/call-cache.ts'
-import { type CommandTable, isModuleName, knownTo } from '../servers/commands.ts'
-import { loadsRdb } from '../servers/servers.ts'
+import { type CommandTable, Flag, ids, isModuleName, knownTo } from '../servers/commands.ts'
+import { HAZARDOUS_IDS, hazardOf } from '../servers/hazards.ts'
+import { loadsRdb, SERVERS } from '../servers/servers.ts'
 import { type Behind, countBehind } from './behind.ts'
 import { type Described, describeRecord } from './describe.ts'
 import { nameDamage } from './diagnose.ts'
@@ -67,6 +68,8 @@ export class PartCheck {
   #boundary = 0
   /** Where servers stop, or the transaction around it begins; infinite while they do not. */
   #stop = Number.POSITIVE_INFINITY
+  /** Hazards in the open transaction. */
+  #queued: { readonly code: string; readonly offset: number; readonly message: string }[] = []
   #rdbHeader: { readonly magic: Magic; readonly version: number } | undefined
   #previous: Uint8Array = new Uint8Array(0)
 
@@ -140,7 +143,7 @@ export class PartCheck {
     }
     this.#commands += commands
     if (batch.oddities.length > 0) for (const oddity of batch.oddities) this.#odd(oddity)
-    if (this.#context.transaction < 0) this.#boundary = batch.base + record[count]
+    this.#boundary = this.#context.transaction < 0 ? batch.base + record[count] : this.#context.transaction
     this.#previous = bytes.slice(record[count - 1], Math.min(record[count], record[count - 1] + PREVIOUS))
   }
 
@@ -153,7 +156,7 @@ export class PartCheck {
     }
     this.#commands++
     for (const oddity of record.oddities) this.#odd(oddity)
-    if (this.#context.transaction < 0) this.#boundary = record.end
+    this.#boundary = this.#context.transaction < 0 ? record.end : this.#context.transaction
     this.#previous = record.head.subarray(0, PREVIOUS)
   }
 
@@ -161,7 +164,9 @@ export class PartCheck {
     this.#table = this.#server.table
     this.#special = new Uint8Array(this.#table.flags.length)
     for (let id = 0; id < this.#special.length; id++) {
-      if (CONTROL_IDS.has(id) || this.#table.isContainer(id)) this.#special[id] = 1
+      if (SPECIAL_IDS.has(id) || this.#table.isContainer(id) || (this.#table.flags[id] & Flag.Admin) !== 0) {
+        this.#special[id] = 1
+      }
     }
   }
 
@@ -214,8 +219,59 @@ export class PartCheck {
       if (!this.#table.arityOk(sub, argc)) this.#arity(offset, subText, sub, argc)
       return
     }
+    this.#effects(batch, a, there, id, text, offset)
+    const open = this.#context.transaction
     const problem = this.#context.control(batch, i, id)
     if (problem !== undefined) this.#control(problem, batch, i, offset)
+    if (open >= 0 && this.#context.transaction < 0) this.#executed(open)
+  }
+
+  /** A command that is in order, and does something to the server that replays it. */
+  #effects(batch: Batch, a: number, there: number, id: number, text: string, offset: number): void {
+    const inside = this.#context.transaction >= 0
+    const hazard = hazardOf(id, batch, a, there, inside)
+    if (hazard !== undefined) {
+      const who = hazard.servers.length === SERVERS.length ? 'every server' : hazard.servers.join(', ')
+      const message = `${who} ${hazard.what} on ${text}; no server writes it into its log`
+      if (!hazard.servers.includes(this.#server.name)) {
+        this.#add('command.hazard', 'warning', offset, message)
+      } else if (inside) {
+        // What is queued happens at the EXEC, if there is one.
+        this.#queued.push({ code: 'command.hazard', offset, message })
+      } else {
+        this.#refuse('command.hazard', offset, message)
+      }
+    } else if (id === ids.eval || id === ids.evalsha || id === ids.fcall) {
+      this.#add(
+        'command.script',
+        'warning',
+        offset,
+        `${text}: the script runs again as the log is loaded; if it fails, and not inside a transaction, servers crash`,
+      )
+    } else if (id === ids.watch) {
+      this.#add(
+        'transaction.watch',
+        'warning',
+        offset,
+        'WATCH: if one of its keys changes before the next EXEC, servers pass over that transaction',
+      )
+    } else if ((this.#table.flags[id] & Flag.Admin) !== 0) {
+      this.#add(
+        'command.admin',
+        'warning',
+        offset,
+        `${text} is carried out as the log is loaded; no server writes it there`,
+      )
+    }
+  }
+
+  /** A transaction that began at `from` has come to its `EXEC`: what it queued happens. */
+  #executed(from: number): void {
+    for (const { code, offset, message } of this.#queued) {
+      this.#refuse(code, offset, message)
+      this.#stop = Math.min(this.#stop, from)
+    }
+    this.#queued = []
   }
 
   #arity(offset: number, text: string, id: number, argc: number): void {
@@ -265,13 +321,6 @@ export class PartCheck {
         return
       case 'discard-alone':
         this.#add('transaction.discard', 'warning', offset, 'DISCARD without MULTI: servers pass over it')
-        return
-      case 'discard':
-        this.#refuse(
-          'transaction.discard',
-          offset,
-          'DISCARD inside a transaction crashes servers at its EXEC',
-        )
         return
     }
   }
@@ -481,6 +530,8 @@ function capital(text: string): string {
 
 /** Bytes that are shown of what was found instead. */
 const FOUND = 16
+const SPECIAL_IDS = new Set([...CONTROL_IDS, ...HAZARDOUS_IDS, ids.eval, ids.evalsha, ids.fcall, ids.watch])
+
 /** Bytes of the command before a damage that are kept to be shown. */
 const PREVIOUS = 4096
 const MAX_NAME = 60

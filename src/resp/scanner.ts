@@ -286,7 +286,7 @@ export function readHeader(
   const odd = !(number.plain && crlf && number.end === next - 2)
   if (prefix === STAR) {
     // A NUL right behind `*` reads as an empty line: only at the end of the file does that count as cut.
-    if (bytes[at + 1] === 0 && next === end && final) {
+    if (bytes[at + 1] === 0 && next === end && final && next - at < MAX_LINE) {
       return torn('resp.torn.header', base + at, 'the file ends behind "*" and zeros')
     }
     const argc = Number(BigInt.asIntN(32, number.value))
@@ -301,8 +301,11 @@ export function readHeader(
   return { value: Number(number.value), next, odd }
 }
 
-/** Lengths beyond this crash servers when they ask for the memory; up to it they read on and meet the file's end. */
-const MAX_BULK = (1n << 47n) - 1n
+/**
+ * Up to here servers ask for the memory, get it from an overcommitting system, and meet the file's end; somewhere
+ * between this and 2^47, the end of the address space, they crash.
+ */
+const MAX_BULK = 1n << 46n
 
 const PREFIX_NAME: Record<number, string> = { [STAR]: '"*"', [DOLLAR]: '"$"' }
 

@@ -1,3 +1,4 @@
+import { parseInteger } from '../bytes/decimal.ts'
 import { COMMANDS } from './commands.generated.ts'
 import { SERVER_FACTS, SERVERS, type ServerName, serversIn } from './servers.ts'
 
@@ -77,6 +78,7 @@ export const ids = {
   multi: idOf('multi'),
   exec: idOf('exec'),
   discard: idOf('discard'),
+  reset: idOf('reset'),
   watch: idOf('watch'),
   unwatch: idOf('unwatch'),
   flushall: idOf('flushall'),
@@ -106,7 +108,9 @@ export class CommandTable {
   readonly #names: string[]
   readonly #min: Int32Array
   readonly #max: Int32Array
+  readonly #known: readonly number[]
   readonly #commands: NameIndex
+  /** By container; made when first asked for. */
   readonly #subcommands = new Map<number, NameIndex>()
 
   /** @param allow further names in any case, a subcommand as `CONTAINER|NAME`: known with any number of arguments */
@@ -135,12 +139,19 @@ export class CommandTable {
       } else continue
       known.push(id)
     }
-    this.#commands = indexOf(this.#names, known, '')
-    for (const id of known) {
+    this.#known = known
+    this.#commands = this.#index('')
+  }
+
+  /** The names that begin with `parent`, without it, and with no other part behind. */
+  #index(parent: string): NameIndex {
+    const entries: { id: number; name: Uint8Array }[] = []
+    for (const id of this.#known) {
       const name = this.#names[id]
-      if ((this.flags[id] & Flag.Container) !== 0)
-        this.#subcommands.set(id, indexOf(this.#names, known, `${name}|`))
+      if (name.startsWith(parent) && !name.includes('|', parent.length))
+        entries.push({ id, name: ENCODER.encode(name.slice(parent.length)) })
     }
+    return new NameIndex(entries)
   }
 
   /**
@@ -153,7 +164,13 @@ export class CommandTable {
 
   /** The same for a subcommand of the container `id`; -1 as well when `id` is no container. */
   lookupSub(id: number, bytes: Uint8Array, start: number, length: number): number {
-    return this.#subcommands.get(id)?.find(bytes, start, length) ?? -1
+    if (id < 0 || !this.isContainer(id)) return -1
+    let index = this.#subcommands.get(id)
+    if (index === undefined) {
+      index = this.#index(`${this.#names[id]}|`)
+      this.#subcommands.set(id, index)
+    }
+    return index.find(bytes, start, length)
   }
 
   /** The lower-case name: `set`, `xgroup|create`. */
@@ -193,6 +210,7 @@ export class CommandTable {
 }
 
 const ANY = 2 ** 31 - 1
+const ENCODER = new TextEncoder()
 
 /** The servers that know a command by this name (any case), or, given a container's id, a subcommand of it. */
 export function knownTo(bytes: Uint8Array, start: number, length: number, container = -1): ServerName[] {
@@ -265,17 +283,20 @@ class NameIndex {
   #add(id: number, name: Uint8Array): void {
     const slots = this.#slots
     this.#names[id] = name
-    const words = [0, 0, 0, 0, 0, 0]
-    for (let i = 0; i < HEAD && i < name.length; i++) {
-      const word = (i >> 2) * 3
-      const shift = (i & 3) * 8
-      words[word] |= 0xff << shift
-      if (name[i] >= 0x61 && name[i] <= 0x7a) words[word + 1] |= 0x20 << shift
-      words[word + 2] |= name[i] << shift
-    }
-    let slot = hash(words[2], words[5], name.length) >>> this.#shift
+    this.#scratch.fill(0)
+    this.#scratch.set(name)
+    let slot = hash(this.#view.getInt32(0, true), this.#view.getInt32(4, true), name.length) >>> this.#shift
     while (slots[slot * SLOT] !== 0) slot = (slot + 1) & this.#mask
-    slots.set([id + 1, name.length, ...words], slot * SLOT)
+    const at = slot * SLOT
+    slots[at] = id + 1
+    slots[at + 1] = name.length
+    for (let i = 0; i < HEAD && i < name.length; i++) {
+      const word = at + 2 + (i >> 2) * 3
+      const shift = (i & 3) * 8
+      slots[word] |= 0xff << shift
+      if (name[i] >= 0x61 && name[i] <= 0x7a) slots[word + 1] |= 0x20 << shift
+      slots[word + 2] |= name[i] << shift
+    }
   }
 
   find(bytes: Uint8Array, start: number, length: number): number {
@@ -338,17 +359,6 @@ function hash(low: number, high: number, length: number): number {
   )
 }
 
-function indexOf(names: readonly string[], known: readonly number[], parent: string): NameIndex {
-  const encoder = new TextEncoder()
-  return new NameIndex(
-    known.flatMap(id => {
-      const name = names[id]
-      const own = parent === '' ? name : name.startsWith(parent) ? name.slice(parent.length) : ''
-      return own === '' || (parent === '' && name.includes('|')) ? [] : [{ id, name: encoder.encode(own) }]
-    }),
-  )
-}
-
 /**
  * Where keys are, in two steps: where to begin (an argument's index, or behind a keyword that is searched from an
  * index on), and what to find from there (a range, or a count and the keys it counts).
@@ -392,7 +402,8 @@ function addKeys(keys: number[], spec: KeySpec, args: Arguments, first: number, 
   let step: number
   if (spec.count) {
     const [place, firstKey, keyStep] = spec.find
-    const count = begin + place < argc ? wholeNumber(args, first + begin + place) : 0
+    const count = begin + place < argc ? integerAt(args, first + begin + place) : undefined
+    if (count === undefined) return
     from = begin + firstKey
     step = keyStep
     last = from + (count - 1) * step
@@ -436,16 +447,7 @@ export function isWord(args: Arguments, index: number, word: string): boolean {
   return true
 }
 
-/** A count of keys as servers read it, or 0 when it is none: no count of more than nine digits fits a command. */
-function wholeNumber(args: Arguments, index: number): number {
-  const length = args.length[index]
-  const start = args.start[index]
-  if (length > 9) return 0
-  let value = 0
-  for (let i = 0; i < length; i++) {
-    const digit = args.bytes[start + i] - 0x30
-    if (!(digit >= 0 && digit <= 9)) return 0
-    value = value * 10 + digit
-  }
-  return value
+/** Argument `index` (into `args`) as an integer, if it is one as servers take them. */
+export function integerAt(args: Arguments, index: number): number | undefined {
+  return parseInteger(args.bytes, args.start[index], args.length[index])
 }

@@ -1,4 +1,4 @@
-import { type Arguments, idOf, isWord } from './commands.ts'
+import { type Arguments, idOf, integerAt, isWord } from './commands.ts'
 import { SERVERS, type ServerName } from './servers.ts'
 
 /*
@@ -96,19 +96,9 @@ function shutsDown(args: Arguments, first: number, argc: number): boolean {
   return seen.has('now') && !(seen.has('save') && seen.has('nosave'))
 }
 
+// To wait for no replica takes no time; a time below 0 is refused.
 function waits(args: Arguments, first: number): boolean {
-  return isDigits(args, first + 1, 0x31) && isDigits(args, first + 2, 0x30)
-}
-
-/** Whether an argument is a whole number as servers write it, the first digit being at least `least`. */
-function isDigits(args: Arguments, index: number, least: number): boolean {
-  const length = args.length[index]
-  const start = args.start[index]
-  if (length === 0 || length > 18 || !(args.bytes[start] >= least && args.bytes[start] <= 0x39)) return false
-  if (length > 1 && args.bytes[start] === 0x30) return false
-  for (let i = 1; i < length; i++)
-    if (!(args.bytes[start + i] >= 0x30 && args.bytes[start + i] <= 0x39)) return false
-  return true
+  return (integerAt(args, first + 1) ?? 0) > 0 && (integerAt(args, first + 2) ?? -1) >= 0
 }
 
 function debug(word: string): Rule['when'] {
