@@ -61,13 +61,13 @@ export async function scanPart(
         if ((await visitor.progress?.(window.offset)) === true) break
       }
     }
-    preambleEnd = window.offset
     const { error } = walk
+    preambleEnd = window.offset
     const ended = window.start === window.end && !(await window.advance(window.start))
     if (error !== undefined || ended) {
       return {
         format: 'rdb',
-        offset: preambleEnd,
+        offset: error === undefined ? preambleEnd : walk.offset,
         preambleEnd: error === undefined ? preambleEnd : 0,
         size: size(),
         error,

@@ -59,11 +59,12 @@ export class FileSource implements Source {
   }
 
   async read(target: Uint8Array, from: number, to: number): Promise<number> {
-    const length = Math.min(to - from, this.#size - this.#position, MAX_READ)
+    const at = this.#position
+    const length = Math.min(to - from, this.#size - at)
     if (length <= 0) return 0
-    const count = await this.#readBytes(target, from, length, this.#position)
-    this.#position += count
-    return count
+    // Taken at once: the next call may come before this one is done.
+    this.#position += length
+    return this.readAt(target.subarray(from, from + length), at)
   }
 
   async readAt(target: Uint8Array, offset: number): Promise<number> {

@@ -22,13 +22,8 @@ const FLAG_COMMENT = 16
 const RESERVED_FLAGS = 0xe0
 /** Bytes asked for at once; zlib is given up to twice as many. */
 const INPUT = 128 * 1024
-/** Bytes that zlib delivers at once. */
-const OUTPUT = 256 * 1024
-
-/** Whether data that begins like this is compressed with gzip. */
-export function isGzip(head: Uint8Array): boolean {
-  return head.length >= 3 && startsMember(head, 0)
-}
+/** Bytes that zlib delivers at once, each time in a new buffer: garbage that piles up for a while. */
+const OUTPUT = 64 * 1024
 
 const startsMember = (bytes: Uint8Array, at: number): boolean =>
   bytes[at] === 0x1f && bytes[at + 1] === 0x8b && bytes[at + 2] === 8

@@ -1,29 +1,16 @@
 import { createReadStream, type Stats } from 'node:fs'
-import { Socket } from 'node:net'
 import { isatty } from 'node:tty'
+import { type Compression, compressionOf, HEAD } from './compression.ts'
 import { JobError, jobError } from './errors.ts'
 import { FileSource, fileStatus } from './file-source.ts'
-import { decompressGzip, isGzip } from './gzip.ts'
 import type { Source } from './source.ts'
-import { SpoolSource } from './spool.ts'
 import { StreamSource, shownName } from './stream-source.ts'
-import { decompressZstd, isZstd } from './zstd.ts'
-
-export type Compression = 'gzip' | 'zstd'
 
 export interface SourceOptions {
   /** Demands that `readAt` works: pipes and decompressed data are kept in a temporary file as they are read. */
   readonly again?: boolean
   /** False: bytes as they are, even when they look compressed. */
   readonly decompress?: boolean
-}
-
-/** Bytes at the start that show how an input is compressed. */
-const HEAD = 4
-
-/** How data that begins with `head` is compressed. */
-export function compressionOf(head: Uint8Array): Compression | undefined {
-  return isGzip(head) ? 'gzip' : isZstd(head) ? 'zstd' : undefined
 }
 
 /**
@@ -37,16 +24,22 @@ export async function openSource(path: string, options: SourceOptions = {}): Pro
   const raw = await openRaw(path)
   try {
     const compression = options.decompress === false ? undefined : compressionOf(await raw.peek(HEAD))
-    const source = compression === undefined ? raw : decompressed(raw, compression)
-    return options.again && !source.seekable ? await SpoolSource.create(source) : source
+    const source = compression === undefined ? raw : await decompressed(raw, compression)
+    if (!options.again || source.seekable) return source
+    const { SpoolSource } = await import('./spool.ts')
+    return await SpoolSource.create(source)
   } catch (error) {
     await raw.close()
     throw error
   }
 }
 
-function decompressed(raw: Source, compression: Compression): Source {
-  const pieces = compression === 'gzip' ? decompressGzip(raw) : decompressZstd(raw)
+// What few inputs need is loaded for them: Node's own modules of zlib and sockets take 4 ms each.
+async function decompressed(raw: Source, compression: Compression): Promise<Source> {
+  const pieces =
+    compression === 'gzip'
+      ? (await import('./gzip.ts')).decompressGzip(raw)
+      : (await import('./zstd.ts')).decompressZstd(raw)
   return new StreamSource(raw.name, pieces, () => raw.close())
 }
 
@@ -75,7 +68,7 @@ async function openDescriptor(name: string, fd: number): Promise<FileSource | St
   const stream = waits
     ? fd === 0
       ? process.stdin
-      : new Socket({ fd, readable: true, writable: false })
+      : new (await import('node:net')).Socket({ fd, readable: true, writable: false })
     : createReadStream('', { fd, autoClose: false })
   return new StreamSource(name, stream, async () => {
     stream.destroy()

@@ -10,7 +10,6 @@
  * aof/parts.ts), and is removed by the next one that writes to the same target: the number in the name says whether
  * its process is still there.
  */
-import { randomBytes } from 'node:crypto'
 import {
   close,
   constants,
@@ -20,7 +19,6 @@ import {
   fsync,
   ftruncate,
   open,
-  rmSync,
   type Stats,
   write,
 } from 'node:fs'
@@ -44,6 +42,7 @@ import { escapeName } from './escape.ts'
 import { FileSource, fileStatus } from './file-source.ts'
 import { decodeName, nameBytes, systemPath } from './names.ts'
 import type { Source } from './source.ts'
+import { randomHex, temporaries } from './temporaries.ts'
 
 export interface SinkOptions {
   /** What already has the target's name is replaced. Without it, an existing target is refused. */
@@ -75,21 +74,6 @@ const SYNC_EVERY = 32 << 20
 /** Links that are followed, as many as Linux does. */
 const MAX_LINKS = 40
 const MAX_NAME = 255
-
-/** Temporary files and folders of this process. */
-const temporaries = new Set<string>()
-
-/** Removes what is unfinished: for the end of the process by a signal, hence synchronous. Nothing is thrown. */
-export function removeTemporaries(): void {
-  for (const path of temporaries) {
-    try {
-      rmSync(systemPath(path), { recursive: true, force: true })
-    } catch {
-      // The next run that writes to the same target tries again.
-    }
-  }
-  temporaries.clear()
-}
 
 /** A file that is being written, and gets its name when it is complete. End with `commit` or `abort`, in a `finally`. */
 export class Sink {
@@ -476,7 +460,7 @@ async function giveNewName(temporary: string, path: string): Promise<void> {
 
 function temporaryName(path: string): string {
   const prefix = temporaryPrefix(path)
-  return join(dirname(path), `${prefix}${process.pid}-${randomBytes(6).toString('hex')}`)
+  return join(dirname(path), `${prefix}${process.pid}-${randomHex(6)}`)
 }
 
 function temporaryPrefix(path: string): string {

@@ -11,7 +11,8 @@ export interface Source {
   readonly seekable: boolean
   /**
    * Reads the next bytes into `target[from, to)`; the number read, at least 1, or 0 at the end (a file: at its size
-   * at opening). Throws a JobError when the system refuses or the file has shrunk.
+   * at opening). Throws a JobError when the system refuses or the file has shrunk. Of a seekable source, several may be
+   * under way: they get the bytes in the order of the calls.
    */
   read(target: Uint8Array, from: number, to: number): Promise<number>
   /** Fills `target` from `offset`; the number read, less than its length only at the end. */

@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type JobError, jobError } from './errors.ts'
 import { escapeName } from './escape.ts'
 import type { Source } from './source.ts'
+import { randomHex } from './temporaries.ts'
 
 /** Bytes read ahead at once when something is asked for that has not come yet. */
 const AHEAD = 256 * 1024
@@ -37,7 +37,7 @@ export class SpoolSource implements Source {
   /** @param folder for the temporary file; the system's (`TMPDIR`) unless given */
   static async create(source: Source, folder: string = tmpdir()): Promise<SpoolSource> {
     try {
-      const path = join(folder, `aofkit-${randomBytes(8).toString('hex')}`)
+      const path = join(folder, `aofkit-${randomHex(8)}`)
       const file = await open(path, 'wx+', 0o600)
       await unlink(path)
       return new SpoolSource(source, folder, file)

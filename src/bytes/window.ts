@@ -3,7 +3,7 @@ import type { Source } from './source.ts'
 /**
  * A stretch of a source in memory, moved forward over it. The reader works on `bytes[start, end)` and says with
  * {@link advance} how far it got; what it could not use yet (a record cut by the end of the window) is carried over in
- * front of the next bytes. While one stretch is worked on, the next one is being read into a second buffer.
+ * front of the next bytes. While one stretch is worked on, the next ones are being read into other buffers.
  *
  *     bytes  |  headroom  |        chunk         | slack |
  *                  ^start (carried)              ^end
@@ -22,8 +22,9 @@ export class Window {
 
   readonly #source: Source
   readonly #chunk: number
-  #spare: Uint8Array
-  #pending: Promise<number> | undefined
+  /** Buffers that are being filled, in the order of the source. */
+  readonly #ahead: Ahead[] = []
+  #spare: Uint8Array[] = []
 
   /** Bytes behind `end` that may be read without leaving the buffer; their content means nothing. */
   static readonly SLACK = 64
@@ -33,7 +34,6 @@ export class Window {
     this.#source = source
     this.#chunk = chunk
     this.bytes = new Uint8Array(2 * chunk + Window.SLACK)
-    this.#spare = new Uint8Array(0)
     this.start = chunk
     this.end = chunk
     this.base = -chunk
@@ -58,39 +58,56 @@ export class Window {
     if (carried > this.#chunk) throw new RangeError(`${carried} bytes to carry, room for ${this.#chunk}`)
     this.start = from
     if (this.ended) return false
-    if (this.#spare.length === 0) this.#spare = new Uint8Array(this.bytes.length)
-    const count = await (this.#pending ?? this.#read())
-    this.#pending = undefined
+    this.#readAhead()
+    const { buffer, count: pending } = this.#ahead.shift() as Ahead
+    const count = await pending
     if (count === 0) {
       this.ended = true
+      this.#spare.push(buffer)
       return false
     }
-    const next = this.#spare
     const position = this.offset
-    next.set(this.bytes.subarray(from, this.end), this.#chunk - carried)
-    this.#spare = this.bytes
-    this.bytes = next
+    buffer.set(this.bytes.subarray(from, this.end), this.#chunk - carried)
+    this.#spare.push(this.bytes)
+    this.bytes = buffer
     this.start = this.#chunk - carried
     this.end = this.#chunk + count
     this.base = position - this.start
-    this.#pending = this.#read()
-    // Awaited by the next advance; a failure before that must not count as unhandled.
-    this.#pending.catch(() => {})
+    this.#readAhead()
     return true
   }
 
   /** Looks whether the source has grown since it ended; when true, {@link advance} goes on. */
   async grow(): Promise<boolean> {
     if (!(await this.#source.grow())) return false
+    // What is under way was asked for before it had grown, and is nothing.
+    for (const { buffer, count } of this.#ahead.splice(0)) {
+      await count
+      this.#spare.push(buffer)
+    }
     this.ended = false
-    this.#pending = undefined
     return true
   }
 
-  #read(): Promise<number> {
-    return this.#source.read(this.#spare, this.#chunk, 2 * this.#chunk)
+  #readAhead(): void {
+    const depth = this.#source.seekable ? DEPTH : 1
+    while (this.#ahead.length < depth) {
+      const buffer = this.#spare.pop() ?? new Uint8Array(this.bytes.length)
+      const count = this.#source.read(buffer, this.#chunk, 2 * this.#chunk)
+      // Awaited by a later advance; a failure before that must not count as unhandled.
+      count.catch(() => {})
+      this.#ahead.push({ buffer, count })
+    }
   }
 }
 
-/** Small enough to stay in a core's cache between the kernel's copy and the scanner, by measurement (bench/). */
-export const DEFAULT_CHUNK = 1 << 20
+interface Ahead {
+  readonly buffer: Uint8Array
+  readonly count: Promise<number>
+}
+
+/** Reads under way: so that one can go on while the end of another is on its way to us. */
+const DEPTH = 2
+
+/** By measurement: half as much leaves the kernel waiting, more wins nothing. */
+export const DEFAULT_CHUNK = 2 << 20

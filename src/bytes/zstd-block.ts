@@ -474,6 +474,7 @@ export class BlockDecoder {
     while (remaining > 1) {
       if (symbol > maxSymbol || bit > end) throw new BlockError(`table of ${name} does not add up`)
       const bits = peek(bytes, bit, width)
+      // Values up to `remaining` can occur: the lower ones among them are a bit shorter.
       const spared = 2 * threshold - 1 - remaining
       let count = bits & (threshold - 1)
       if (count < spared) bit += width - 1
@@ -484,7 +485,6 @@ export class BlockDecoder {
       }
       count--
       remaining -= Math.abs(count)
-      if (remaining < 1) throw new BlockError(`table of ${name} does not add up`)
       this.#probabilities[symbol++] = count
       if (count === 0) {
         for (;;) {

@@ -21,11 +21,6 @@ const MAX_FRAME_HEADER = 18
 /** What `zstd -d` accepts unless it is told otherwise. So much history has to stay in memory. */
 const MAX_WINDOW = 1 << 27
 
-/** Whether data that begins like this is compressed with zstd. */
-export function isZstd(head: Uint8Array): boolean {
-  return head.length >= 4 && (isMagic(head, 0) || isSkippable(head, 0))
-}
-
 const word = (bytes: Uint8Array, at: number): number =>
   (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
 const isMagic = (bytes: Uint8Array, at: number): boolean => word(bytes, at) === MAGIC

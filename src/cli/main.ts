@@ -2,7 +2,8 @@ import yargs from 'yargs'
 import manifest from '../../package.json' with { type: 'json' }
 import { FormatError, JobError } from '../bytes/errors.ts'
 import { escapeName } from '../bytes/escape.ts'
-import { removeTemporaries } from '../bytes/sink.ts'
+import { argumentName } from '../bytes/names.ts'
+import { removeTemporaries } from '../bytes/temporaries.ts'
 import type { Command } from './define.ts'
 import { Exit } from './exit.ts'
 import { type Io, processIo } from './io.ts'
@@ -119,6 +120,6 @@ export async function run(): Promise<void> {
       process.exit(status)
     })
   }
-  const status = await main(process.argv.slice(2), processIo())
+  const status = await main(process.argv.slice(2).map(argumentName), processIo())
   process.exitCode ??= status
 }

@@ -85,9 +85,9 @@ function tail(source: Source, from: number): Source {
     size: source.size === undefined ? undefined : source.size - from,
     seekable: true,
     async read(target, start, end) {
-      const count = await source.readAt(target.subarray(start, end), position)
-      position += count
-      return count
+      const at = position
+      position += end - start
+      return source.readAt(target.subarray(start, end), at)
     },
     readAt: (target, offset) => source.readAt(target, from + offset),
     grow: async () => false,

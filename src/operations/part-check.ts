@@ -359,6 +359,15 @@ export class PartCheck {
     if (end.error === undefined) {
       if (end.offset === end.preambleEnd) this.#boundary = end.offset
       if (this.#context.transaction >= 0) this.#openTransaction(end)
+    } else if (/^(gzip|zstd)\./.test(end.error.code)) {
+      const { code, offset, message } = end.error
+      this.#boundary = Math.max(this.#boundary, end.preambleEnd)
+      this.#refuse(
+        code,
+        offset,
+        `${capital(message)} (offset in the compressed file). What it holds ends there.`,
+      )
+      this.#stop = Math.min(this.#stop, this.#boundary)
     } else if (end.format === 'rdb') {
       const { code, offset, message } = end.error
       this.#refuse(
@@ -371,6 +380,18 @@ export class PartCheck {
       this.#boundary = Math.max(this.#boundary, end.preambleEnd)
       await this.#brokenOff(source, end, end.error, progress)
     }
+  }
+
+  /** Functions as release candidates of Redis 7.0 wrote them. */
+  #oldFunctions(offset: number): void {
+    const server = this.#server.name
+    if (server === 'redis-7.0') return
+    this.#refuse(
+      'rdb.opcode',
+      offset,
+      `functions in the form of a release candidate: redis 7.0 loads them, ${server} does not`,
+    )
+    this.#stop = 0
   }
 
   #checkRdb(): void {
@@ -499,6 +520,9 @@ export class PartCheck {
         return
       case 'entries':
         this.#keys += event.entries.count
+        return
+      case 'function-pre-release':
+        this.#oldFunctions(event.offset)
         return
     }
   }

@@ -1,6 +1,8 @@
 import { CONTROL_IDS, Context } from '../aof/context.ts'
+import { type Input, openPart, type Part } from '../aof/parts.ts'
 import { type PartVisitor, scanPart } from '../aof/scan.ts'
-import type { FormatError } from '../bytes/errors.ts'
+import { type FormatError, JobError } from '../bytes/errors.ts'
+import { escapeName } from '../bytes/escape.ts'
 import type { Glob } from '../bytes/glob.ts'
 import type { Source } from '../bytes/source.ts'
 import type { Magic } from '../rdb/format.ts'
@@ -8,7 +10,9 @@ import type { EntryBatch, RdbEvent } from '../rdb/walk.ts'
 import type { LongRecord } from '../resp/long-record.ts'
 import type { Batch } from '../resp/scanner.ts'
 import type { CommandTable } from '../servers/commands.ts'
-import type { LogServer } from './log-server.ts'
+import { FollowedSource, LogFollower } from './follow.ts'
+import { LogServer } from './log-server.ts'
+import type { LogOptions } from './verify.ts'
 
 /** Which commands are wanted: those that meet every condition. */
 export interface Selection {
@@ -17,17 +21,34 @@ export interface Selection {
   /** One of the command's keys matches. */
   readonly key?: Glob | undefined
   readonly databases?: ReadonlySet<number> | undefined
-  /** Offset in the part, inclusive. */
-  readonly from: number
-  /** Offset in the part, exclusive. */
-  readonly to: number
   /** Unix seconds, inclusive; a command has the time of the last timestamp before it in its part. */
   readonly since?: number | undefined
   readonly until?: number | undefined
+  readonly from?: Place | undefined
+  /** Exclusive. */
+  readonly to?: Place | undefined
+  /** So many, and no more. */
+  readonly limit?: number | undefined
+}
+
+export interface Place {
+  /** Name of a part's file; absent: the only one. */
+  readonly part?: string | undefined
+  readonly offset: number
+}
+
+export interface PrintOptions extends LogOptions {
+  /** Go on with what is appended, until the visitor has enough. */
+  readonly follow: boolean
+  /** Whether values that are larger than a window will be read again. */
+  readonly wholeValues: boolean
 }
 
 /** A command that was selected; void after the call that brings it. */
 export interface Selected {
+  part: string
+  /** Where larger values can be read again. */
+  source: Source
   db: number
   time: number | undefined
   /** Where the command is, and its index there. */
@@ -37,65 +58,173 @@ export interface Selected {
   long: LongRecord | undefined
 }
 
+/** An entry of an RDB: number `index` of a batch. */
+export interface SelectedEntry {
+  part: string
+  magic: Magic
+  entries: EntryBatch
+  index: number
+}
+
 /** Who is given what was selected. */
 export interface PrintVisitor {
-  /** True: enough. */
-  command(selected: Selected): boolean | undefined | Promise<boolean | undefined>
-  /** An entry of an RDB part: number `index` of a batch. True: enough. */
-  entry(magic: Magic, entries: EntryBatch, index: number): boolean | undefined
-  /** Called once a window, with the offset reached: time to write. True: enough. */
-  pause(offset: number): Promise<boolean>
+  command(selected: Selected): void | Promise<void>
+  entry(selected: SelectedEntry): void
+  /** A part is damaged, and was not read beyond this. */
+  damage(part: string, error: FormatError): Promise<void>
+  /** Called once a window, with the bytes read so far in all parts: time to write. */
+  pause(bytes: number): Promise<void>
+  /** Everything that is there by now was read. Only while a log is followed. */
+  idle(): Promise<void>
+  /** A log that is followed goes on in another file. */
+  moved(part: string): Promise<void>
+  /** Whether it wants no more. */
+  readonly done: boolean
 }
 
 export interface PrintEnd {
-  /** The visitor had enough. */
-  readonly done: boolean
-  /** What ended reading early: the part is damaged there. */
-  readonly error: FormatError | undefined
-  readonly format: 'resp' | 'rdb' | 'rdb+resp'
   /** Whether a timestamp was met. */
   readonly timed: boolean
 }
 
-/** Gives the commands of one part that are selected, and the entries of its RDB, in their order. */
-export async function printPart(
-  source: Source,
+/** Gives the commands of a log that are selected, and the entries of its RDB parts, in their order. */
+export async function printLog(
+  input: Input,
   selection: Selection,
-  server: LogServer,
-  databases: number,
+  options: PrintOptions,
   visitor: PrintVisitor,
 ): Promise<PrintEnd> {
-  const printer = new PartPrinter(selection, server, databases, visitor)
-  const end = await scanPart(source, printer, { databases })
-  return {
-    done: printer.done,
-    error: printer.done ? undefined : end.error,
-    format: end.format,
-    timed: printer.timed,
+  const server = new LogServer(options.as, options.allowCommands)
+  const follower = options.follow ? new LogFollower(input) : undefined
+  const ranges = partRanges(input.parts, selection)
+  const count = { left: selection.limit ?? Number.POSITIVE_INFINITY }
+  let timed = false
+  let before = 0
+  const print = async (part: Part, range: Range, followed: boolean) => {
+    const opened = await openPart(part, { again: options.wholeValues })
+    if (followed) await follower?.begin(part)
+    let reached = -1
+    const source: Source =
+      follower !== undefined && followed
+        ? new FollowedSource(
+            opened,
+            () => follower.over(),
+            async () => {
+              // The source reads ahead: what it has handed out is printed when nothing moves any more.
+              if (printer.reached === reached) await visitor.idle()
+              reached = printer.reached
+              return printer.done
+            },
+          )
+        : opened
+    const printer: PartPrinter = new PartPrinter(
+      part.name,
+      source,
+      { ...selection, ...range },
+      server,
+      options.databases,
+      visitor,
+      count,
+      before,
+    )
+    try {
+      const end = await scanPart(source, printer, { databases: options.databases })
+      if (end.error !== undefined && !printer.done) await visitor.damage(part.name, end.error)
+      before += end.offset
+      timed ||= printer.timed
+      return printer.done
+    } finally {
+      await source.close()
+    }
   }
+  for (const [part, range] of ranges) {
+    const last = part === input.parts.at(-1)
+    if (count.left <= 0 || (await print(part, range, last))) return { timed }
+  }
+  while (follower?.next !== undefined && !visitor.done) {
+    await visitor.moved(follower.next.name)
+    // A file that was rewritten begins with everything there is: what was appended since stands behind its RDB.
+    if (await print(follower.next, { ...WHOLE, entries: false }, true)) break
+  }
+  return { timed }
+}
+
+type Wanted = Omit<Selection, 'from' | 'to'>
+
+interface Range {
+  /** Offsets in the part; `to` exclusive. */
+  readonly from: number
+  readonly to: number
+  /** Whether the entries of an RDB are wanted. */
+  readonly entries: boolean
+}
+
+const WHOLE: Range = { from: 0, to: Number.POSITIVE_INFINITY, entries: true }
+
+/** Which parts are read, and from where to where. */
+function partRanges(parts: readonly Part[], { from, to }: Selection): Map<Part, Range> {
+  const first = partOf(parts, from)
+  const last = partOf(parts, to)
+  const ranges = new Map<Part, Range>()
+  for (const [i, part] of parts.entries()) {
+    if (i < first || (last >= 0 && i > last)) continue
+    ranges.set(part, {
+      from: i === first ? (from?.offset ?? 0) : 0,
+      to: i === last ? (to?.offset ?? 0) : WHOLE.to,
+      entries: true,
+    })
+  }
+  return ranges
+}
+
+/** Index of the part that a place is in; -1 without a place. */
+function partOf(parts: readonly Part[], place: Place | undefined): number {
+  if (place === undefined) return -1
+  if (place.part === undefined) {
+    if (parts.length > 1) throw new JobError('usage', 'the log has several parts: give the offset as PART:N')
+    return 0
+  }
+  const found = parts.findIndex(({ name }) => name === place.part)
+  if (found < 0) throw new JobError('usage', `no part is called ${escapeName(place.part)}`)
+  return found
 }
 
 class PartPrinter implements PartVisitor {
-  done = false
-  readonly #selection: Selection
+  /** Offset behind the last records that were given to it. */
+  reached = 0
+  readonly #range: Wanted & Range
   readonly #server: LogServer
   readonly #visitor: PrintVisitor
+  readonly #count: { left: number }
+  readonly #before: number
   readonly #context: Context
-  readonly #selected: Selected = {
-    db: 0,
-    time: undefined,
-    batch: undefined as never,
-    index: 0,
-    long: undefined,
-  }
+  readonly #selected: Selected
+  readonly #entry: SelectedEntry
   #table: CommandTable | undefined
-  #magic: Magic = 'REDIS'
 
-  constructor(selection: Selection, server: LogServer, databases: number, visitor: PrintVisitor) {
-    this.#selection = selection
+  constructor(
+    part: string,
+    source: Source,
+    range: Wanted & Range,
+    server: LogServer,
+    databases: number,
+    visitor: PrintVisitor,
+    count: { left: number },
+    before: number,
+  ) {
+    this.#range = range
     this.#server = server
     this.#visitor = visitor
+    this.#count = count
+    this.#before = before
     this.#context = new Context(databases)
+    const nothing = undefined as never
+    this.#selected = { part, source, db: 0, time: undefined, batch: nothing, index: 0, long: undefined }
+    this.#entry = { part, magic: 'REDIS', entries: nothing, index: 0 }
+  }
+
+  get done(): boolean {
+    return this.#count.left <= 0 || this.#visitor.done
   }
 
   get timed(): boolean {
@@ -103,59 +232,66 @@ class PartPrinter implements PartVisitor {
   }
 
   async records(batch: Batch): Promise<void> {
-    for (let i = 0; i < batch.count && !this.done; i++) {
+    this.reached = batch.base + batch.record[batch.count]
+    for (let i = 0; i < batch.count && this.#count.left > 0; i++) {
       if (batch.argc(i) === 0) {
         this.#context.annotation(batch, i)
         continue
       }
       if (!this.#wants(batch, i, batch.argc(i))) continue
-      this.#selected.batch = batch
-      this.#selected.index = i
-      this.#selected.long = undefined
-      const enough = this.#visitor.command(this.#selected)
-      if (enough === true || (enough instanceof Promise && (await enough) === true)) this.done = true
+      const written = this.#give(batch, i, undefined)
+      if (written !== undefined) await written
     }
   }
 
   async long(record: LongRecord): Promise<void> {
     const batch = record.asBatch()
-    if (this.done || !this.#wants(batch, 0, record.argc)) return
+    if (this.#count.left > 0 && this.#wants(batch, 0, record.argc)) await this.#give(batch, 0, record)
+  }
+
+  #give(batch: Batch, index: number, long: LongRecord | undefined): void | Promise<void> {
     this.#selected.batch = batch
-    this.#selected.index = 0
-    this.#selected.long = record
-    if ((await this.#visitor.command(this.#selected)) === true) this.done = true
+    this.#selected.index = index
+    this.#selected.long = long
+    this.#count.left--
+    return this.#visitor.command(this.#selected)
   }
 
   rdb(event: RdbEvent): void {
     if (event.kind === 'header') {
-      this.#magic = event.magic
+      this.#entry.magic = event.magic
       this.#server.noteMagic(event.magic)
     }
     if (event.kind === 'aux') this.#server.noteAux(event.name, event.value)
-    if (event.kind !== 'entries') return
-    const { entries } = event
-    const { databases, commands, since } = this.#selection
+    if (event.kind === 'entries' && this.#range.entries) this.#entries(event.entries)
+  }
+
+  #entries(entries: EntryBatch): void {
+    const { databases, commands, since, key, from, to } = this.#range
     if (databases?.has(entries.db) === false || commands !== undefined || since !== undefined) return
-    for (let i = 0; i < entries.count && !this.done; i++) {
-      if (entries.offset[i] < this.#selection.from || entries.offset[i] >= this.#selection.to) continue
-      if (this.#selection.key !== undefined) {
-        const key = entries.keyBytes(i)
-        if (key === undefined || !this.#selection.key.test(key, 0, key.length)) continue
+    this.#entry.entries = entries
+    for (let i = 0; i < entries.count && this.#count.left > 0; i++) {
+      if (entries.offset[i] < from || entries.offset[i] >= to) continue
+      if (key !== undefined) {
+        const bytes = entries.keyBytes(i)
+        if (bytes === undefined || !key.test(bytes, 0, bytes.length)) continue
       }
-      if (this.#visitor.entry(this.#magic, entries, i) === true) this.done = true
+      this.#count.left--
+      this.#entry.index = i
+      this.#visitor.entry(this.#entry)
     }
   }
 
   async progress(offset: number): Promise<boolean> {
-    if (await this.#visitor.pause(offset)) this.done = true
-    return this.done || offset >= this.#selection.to
+    await this.#visitor.pause(this.#before + offset)
+    return this.done || offset >= this.#range.to
   }
 
   /** Follows the command, and says whether it is selected. */
   #wants(batch: Batch, i: number, argc: number): boolean {
     this.#table ??= this.#server.table
     const context = this.#context
-    const { from, to, databases, since, until, commands, key } = this.#selection
+    const { from, to, databases, since, until, commands, key } = this.#range
     const a = batch.first[i]
     const there = batch.first[i + 1] - a
     const id = there === 0 ? -1 : this.#table.lookup(batch.bytes, batch.start[a], batch.length[a])

@@ -340,6 +340,11 @@ describe('an old single log above a multi-part one', () => {
       { name: 'a.aof', path: join(folder, 'a.aof'), role: 'base', size: SET.length },
     ])
     expect(codes(input)).toEqual(['warning manifest.upgrade'])
+    add(folder, { 'appendonlydir/a.aof.manifest': `${base}file i seq 1 type i\n`, 'appendonlydir/i': '' })
+    expect(codes(await resolveInput(folder))).toEqual([
+      'error manifest.part.missing',
+      'warning manifest.old-log',
+    ])
   })
 
   it('is taken over when the manifest lists nothing', async () => {
@@ -396,6 +401,10 @@ describe.each(foundServers())('%s', server => {
     expect(await has(manifest('file appendonly.aof seq 1 type b\n'), 'single')).toBe(true)
     expect(await has(manifest('# nothing\n'), 'single')).toBe(true)
     expect(await has({ 'appendonly.aof.1.incr.aof': SET }, 'single')).toBe(true)
+    const more = manifest('file appendonly.aof seq 1 type b\nfile x seq 1 type i\n')
+    const refused = await server.load({ '../appendonly.aof': single, ...more, x: SET })
+    expect(refused.started).toBe(false)
+    await refused.stop()
     const other = { ...manifest('file x seq 1 type i\n'), x: SET }
     expect(await has(other, 'single')).toBe(false)
     expect(await has(other, 'key')).toBe(true)

@@ -274,7 +274,8 @@ describe('a process that writes', () => {
     mkdirSync(home.folder, { recursive: true })
     script = bundleScript(
       home.folder,
-      `import { removeTemporaries, FolderSink, Sink } from './src/bytes/sink.ts'
+      `import { FolderSink, Sink } from './src/bytes/sink.ts'
+       import { removeTemporaries } from './src/bytes/temporaries.ts'
        const [target, job] = process.argv.slice(2)
        process.on('SIGTERM', () => { removeTemporaries(); process.exit(143) })
        try {

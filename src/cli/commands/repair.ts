@@ -148,9 +148,9 @@ function rewound(source: Source): Source {
   return {
     ...bound(source),
     async read(target, from, to) {
-      const count = await source.readAt(target.subarray(from, to), position)
-      position += count
-      return count
+      const at = position
+      position += to - from
+      return source.readAt(target.subarray(from, to), at)
     },
     grow: async () => false,
     close: async () => {},

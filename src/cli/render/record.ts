@@ -2,9 +2,9 @@ import { JobError } from '../../bytes/errors.ts'
 import { escapeInto, escapeName } from '../../bytes/escape.ts'
 import { formatTime } from '../../bytes/figures.ts'
 import type { Source } from '../../bytes/source.ts'
-import type { Selected } from '../../operations/print.ts'
-import { type Magic, valueType } from '../../rdb/format.ts'
-import { type EntryBatch, NO_EXPIRY } from '../../rdb/walk.ts'
+import type { Selected, SelectedEntry } from '../../operations/print.ts'
+import { valueType } from '../../rdb/format.ts'
+import { NO_EXPIRY } from '../../rdb/walk.ts'
 import type { LongRecord } from '../../resp/long-record.ts'
 import type { Batch } from '../../resp/scanner.ts'
 import { argumentHeader, encodeRecord, recordHeader, TERMINATOR } from '../../resp/writer.ts'
@@ -111,8 +111,8 @@ export type Format = 'text' | 'jsonl' | 'resp'
 export interface Printer {
   /** Whether values larger than a window must be read again to be written. */
   readonly wholeValues: boolean
-  command(part: string, source: Source, selected: Selected): Promise<void> | undefined
-  entry(part: string, magic: Magic, entries: EntryBatch, index: number): void
+  command(selected: Selected): Promise<void> | undefined
+  entry(selected: SelectedEntry): void
   /** Hands on what was written so far. */
   pause(): Promise<void>
   end(): void
@@ -146,24 +146,31 @@ function directly(io: Io): PieceSink {
   return { separate: false, begin() {}, piece: bytes => io.out(bytes), pause: () => io.flush(), end() {} }
 }
 
+/** Keeps the last items until the end; what comes after that, in a log that is followed, goes directly. */
 function keepingLast(count: number, io: Io): PieceSink {
-  const ring: Uint8Array[][] = []
+  let ring: Uint8Array[][] = []
   let next = 0
+  let ended = false
   return {
     separate: true,
     begin() {
-      ring[next % Math.max(1, count)] = []
+      if (ended || count === 0) return
+      ring[next % count] = []
       next++
     },
     piece(bytes) {
-      ring[(next - 1) % Math.max(1, count)].push(bytes)
+      if (ended) io.out(bytes)
+      else if (count > 0) ring[(next - 1) % count].push(bytes)
     },
-    async pause() {},
+    async pause() {
+      if (ended) await io.flush()
+    },
     end() {
-      if (count === 0) return
-      for (let i = Math.max(0, next - count); i < next; i++) {
+      if (ended) return
+      ended = true
+      for (let i = Math.max(0, next - count); i < next; i++)
         for (const bytes of ring[i % count]) io.out(bytes)
-      }
+      ring = []
     },
   }
 }
@@ -204,11 +211,7 @@ class TextPrinter implements Printer {
     this.#arguments = full ? Number.POSITIVE_INFINITY : MAX_ARGUMENTS
   }
 
-  command(
-    part: string,
-    source: Source,
-    { batch, index, db, time, long }: Selected,
-  ): Promise<void> | undefined {
+  command({ part, source, batch, index, db, time, long }: Selected): Promise<void> | undefined {
     this.#start(part, batch.offset(index), db, time)
     if (long !== undefined && this.wholeValues) return this.#longCommand(source, long)
     const lines = this.#lines
@@ -231,7 +234,7 @@ class TextPrinter implements Printer {
     return undefined
   }
 
-  entry(part: string, magic: Magic, entries: EntryBatch, i: number): void {
+  entry({ part, magic, entries, index: i }: SelectedEntry): void {
     this.#start(part, entries.offset[i], entries.db, undefined)
     const lines = this.#lines
     lines.text(` [${valueType(magic, entries.type[i])?.kind ?? entries.type[i]}] `)
@@ -297,11 +300,7 @@ class JsonPrinter implements Printer {
     this.#sink = sink
   }
 
-  command(
-    part: string,
-    source: Source,
-    { batch, index, db, time, long }: Selected,
-  ): Promise<void> | undefined {
+  command({ part, source, batch, index, db, time, long }: Selected): Promise<void> | undefined {
     const head = {
       part: jsonName(part),
       offset: batch.offset(index),
@@ -318,7 +317,7 @@ class JsonPrinter implements Printer {
     return undefined
   }
 
-  entry(part: string, magic: Magic, entries: EntryBatch, i: number): void {
+  entry({ part, magic, entries, index: i }: SelectedEntry): void {
     const key = entries.keyBytes(i)
     const expireAtMs = entries.expireAtMs[i]
     this.#sink.begin()
@@ -388,7 +387,7 @@ class RespPrinter implements Printer {
     this.#sink = sink
   }
 
-  command(_: string, source: Source, { batch, index, db, long }: Selected): Promise<void> | undefined {
+  command({ source, batch, index, db, long }: Selected): Promise<void> | undefined {
     const first = batch.first[index]
     if (isSelect(batch, first)) return undefined
     this.#sink.begin()

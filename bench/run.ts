@@ -1,0 +1,159 @@
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync, statSync } from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { largeLog, sessionLog, smallLog } from './logs.ts'
+import { makeRdb } from './rdb-data.ts'
+
+/*
+ * Whole processes on the same file, in turn: aofkit and the tool that the server brings. What counts is the ratio of
+ * their times pair by pair; machines are noisy.
+ *
+ *     npm run bench [-- NAME ...]      the comparisons below, or those whose name contains a word
+ *
+ * Servers are those of AOFKIT_SERVERS (DIR/bin/redis-8.0-server, …), else of the PATH.
+ */
+
+const PAIRS = 7
+const root = dirname(dirname(process.argv[1] ?? fileURLToPath(import.meta.url)))
+const data = join(root, 'bench', '.data')
+const aofkit = join(root, 'bin', 'aofkit.js')
+
+interface Comparison {
+  readonly name: string
+  readonly file: () => Promise<string> | string
+  readonly ours: readonly string[]
+  readonly theirs: string | undefined
+  /** How many times as fast we want to be, and the most memory in MB. */
+  readonly reach: number
+  readonly memory: number
+}
+
+const checkAof = tool('check-aof')
+const checkRdb = tool('check-rdb')
+
+const COMPARISONS: readonly Comparison[] = [
+  {
+    name: 'verify, 6 M commands of mixed types, 40-150 bytes',
+    file: () => smallLog(data),
+    ours: ['verify'],
+    theirs: checkAof,
+    reach: 6,
+    memory: 150,
+  },
+  {
+    name: 'verify, 3 M SET … PXAT of 80-280 bytes',
+    file: () => sessionLog(data),
+    ours: ['verify'],
+    theirs: checkAof,
+    reach: 4,
+    memory: 150,
+  },
+  {
+    name: 'verify, 120 k SET of 4-16 KiB',
+    file: () => largeLog(data),
+    ours: ['verify'],
+    theirs: checkAof,
+    reach: 0.8,
+    memory: 150,
+  },
+  {
+    name: 'verify of an RDB, 1.2 M keys',
+    file: async () => {
+      const path = join(data, 'keys.rdb')
+      const server = tool('server')
+      if (!existsSync(path)) {
+        if (server === undefined) throw new Error('no server to write an RDB with')
+        await makeRdb(path, server)
+      }
+      return path
+    },
+    ours: ['verify'],
+    theirs: checkRdb,
+    reach: 1,
+    memory: 150,
+  },
+]
+
+/** Redis 8.0's tool by preference: it is the fastest of its kind. */
+function tool(name: string): string | undefined {
+  const folder = process.env.AOFKIT_SERVERS
+  const candidates = folder
+    ? ['redis-8.0', 'valkey-9.1', 'redis-7.0'].map(server => join(folder, 'bin', `${server}-${name}`))
+    : (process.env.PATH ?? '').split(delimiter).map(path => join(path, `redis-${name}`))
+  return candidates.find(path => existsSync(path))
+}
+
+interface Run {
+  readonly seconds: number
+  /** Peak, in MB; what was seen by looking every few milliseconds. */
+  readonly memory: number
+}
+
+function run(command: string, args: readonly string[]): Promise<Run> {
+  return new Promise((resolve, reject) => {
+    const started = process.hrtime.bigint()
+    const child = spawn(command, args, { stdio: 'ignore' })
+    let memory = 0
+    const look = () => {
+      try {
+        const status = readFileSync(`/proc/${child.pid}/status`, 'latin1')
+        memory = Math.max(memory, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024)
+      } catch {
+        // Gone, or no Linux.
+      }
+    }
+    const timer = setInterval(look, 5)
+    child.once('error', reject)
+    child.once('exit', () => {
+      clearInterval(timer)
+      resolve({ seconds: Number(process.hrtime.bigint() - started) / 1e9, memory })
+    })
+  })
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1]
+}
+
+const words = process.argv.slice(2)
+const chosen = COMPARISONS.filter(({ name }) => words.length === 0 || words.some(word => name.includes(word)))
+process.stdout.write(
+  `${process.version}; medians of ${PAIRS} pairs of whole processes, after one of each that does not count\n\n`,
+)
+for (const { name, file, ours, theirs, reach, memory } of chosen) {
+  const path = await file()
+  const size = statSync(path).size / 1e6
+  process.stdout.write(`${name} (${size.toFixed(0)} MB)\n`)
+  const mine: Run[] = []
+  const others: Run[] = []
+  for (let pair = 0; pair <= PAIRS; pair++) {
+    const one = await run(process.execPath, [aofkit, ...ours, path])
+    const other = theirs === undefined ? undefined : await run(theirs, [path])
+    if (pair === 0) continue
+    mine.push(one)
+    if (other !== undefined) others.push(other)
+  }
+  const seconds = median(mine.map(run => run.seconds))
+  const peak = Math.max(...mine.map(run => run.memory))
+  process.stdout.write(
+    `  aofkit ${ours.join(' ')}: ${seconds.toFixed(2)} s, ${(size / seconds).toFixed(0)} MB/s, peak ${peak.toFixed(0)} MB (at most ${memory})\n`,
+  )
+  if (others.length === 0) {
+    process.stdout.write('  nothing to compare with: no server tool found\n\n')
+    continue
+  }
+  const ratio = median(others.map((run, i) => run.seconds / mine[i].seconds))
+  process.stdout.write(
+    `  ${theirs?.split('/').at(-1)}: ${median(others.map(run => run.seconds)).toFixed(2)} s\n  ratio: ${ratio.toFixed(2)} times as fast (to reach: ${reach})\n\n`,
+  )
+}
+const version: number[] = []
+const idle: number[] = []
+for (let i = 0; i < 15; i++) {
+  version.push((await run(process.execPath, [aofkit, '--version'])).seconds)
+  idle.push((await run(process.execPath, ['-e', '0'])).seconds)
+}
+process.stdout.write(
+  `start-up: aofkit --version ${(median(version) * 1000).toFixed(0)} ms, node -e 0 ${(median(idle) * 1000).toFixed(0)} ms; ratio ${median(version.map((value, i) => value / idle[i])).toFixed(2)} (at most 2.5)\n`,
+)
