@@ -32,6 +32,8 @@ export interface PartEnd {
   readonly error: FormatError | undefined
   /** What could be read of the record that the error is in: the bytes from {@link offset} on, some KiB of them. */
   readonly rest: Uint8Array
+  /** Where reading stopped: at {@link offset}, or, in a record larger than the window, somewhere behind it. */
+  readonly window: Window
 }
 
 /** Bytes of a broken record that are handed out for messages. */
@@ -72,6 +74,7 @@ export async function scanPart(
         size: size(),
         error,
         rest: new Uint8Array(0),
+        window,
       }
     }
   }
@@ -99,6 +102,7 @@ export async function scanPart(
     size: reader.error === undefined ? reader.offset : size(),
     error: reader.error,
     rest: broken,
+    window,
   }
 }
 

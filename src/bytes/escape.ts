@@ -96,10 +96,11 @@ export function escapeName(name: string): string {
 }
 
 /**
- * A file name as a word of a shell's command line: as it is where that is safe, in single quotes, or as `$'…'` (bash,
+ * A file name (or `-`, for standard input) as a word of a shell's command line: as it is where that is safe, in single quotes, or as `$'…'` (bash,
  * zsh, ksh) where it cannot be shown otherwise.
  */
 export function quoteForShell(name: string): string {
+  if (name === '-') return name
   if (/^[\w@%+=:,./-]+$/.test(name) && !name.startsWith('-')) return name
   const escaped = escapeName(name)
   const word = name.startsWith('-') ? `./${name}` : name

@@ -29,14 +29,17 @@ export class Window {
   /** Bytes behind `end` that may be read without leaving the buffer; their content means nothing. */
   static readonly SLACK = 64
 
-  /** @param chunk bytes to read at once, and the most that {@link advance} can carry */
-  constructor(source: Source, chunk = DEFAULT_CHUNK) {
+  /**
+   * @param chunk bytes to read at once, and the most that {@link advance} can carry
+   * @param offset of the source's first byte
+   */
+  constructor(source: Source, chunk = DEFAULT_CHUNK, offset = 0) {
     this.#source = source
     this.#chunk = chunk
     this.bytes = new Uint8Array(2 * chunk + Window.SLACK)
     this.start = chunk
     this.end = chunk
-    this.base = -chunk
+    this.base = offset - chunk
   }
 
   /** The most that {@link advance} can carry over, in bytes. */

@@ -36,14 +36,14 @@ export function processIo(): Io {
   })
   process.stderr.on('error', () => {})
 
-  const write = (): boolean => {
-    if (size === 0 || closed) return true
+  const write = (): void => {
+    if (size === 0 || closed) return
     const bytes = pieces.every(piece => typeof piece === 'string')
       ? pieces.join('')
       : Buffer.concat(pieces.map(piece => (typeof piece === 'string' ? Buffer.from(piece) : piece)))
     pieces = []
     size = 0
-    return process.stdout.write(bytes)
+    process.stdout.write(bytes)
   }
 
   return {
@@ -56,7 +56,8 @@ export function processIo(): Io {
       process.stderr.write(text)
     },
     async flush() {
-      if (write() || closed) return
+      write()
+      if (!process.stdout.writableNeedDrain || closed) return
       await new Promise<void>(resolve => {
         const go = () => {
           process.stdout.off('drain', go)

@@ -78,7 +78,9 @@ export async function main(argv: readonly string[], io: Io): Promise<Exit> {
           return builder
         },
         async args => {
-          status = await called.run(args as never, io)
+          // yargs makes an empty string of a dash that stands for standard input.
+          const path = args.path === '' && argv.includes('-') ? '-' : args.path
+          status = await called.run({ ...args, path } as never, io)
         },
       )
     }

@@ -1,6 +1,7 @@
 import { Resync } from '../aof/resync.ts'
+import { FormatError } from '../bytes/errors.ts'
 import type { Source } from '../bytes/source.ts'
-import { Window } from '../bytes/window.ts'
+import { DEFAULT_CHUNK, Window } from '../bytes/window.ts'
 import { Batch, Scanner, Stop } from '../resp/scanner.ts'
 import type { CommandTable } from '../servers/commands.ts'
 
@@ -14,16 +15,14 @@ export interface Behind {
 }
 
 /**
- * Counts the whole commands in a source from `from` on that can be recognised as such (see Resync), in one pass and
- * with the memory of a window; undefined when there are none. Needs a seekable source.
+ * Counts the whole commands from a window's start on that can be recognised as such (see Resync), in one pass and with
+ * the memory of the window; undefined when there are none. Reads to the end of the source.
  */
 export async function countBehind(
-  source: Source,
-  from: number,
+  window: Window,
   table: CommandTable,
   progress?: (offset: number) => void,
 ): Promise<Behind | undefined> {
-  const window = new Window(tail(source, from))
   const resync = new Resync(table, window.bytes.length)
   const scanner = new Scanner()
   const batch = new Batch(window.bytes.length)
@@ -39,7 +38,7 @@ export async function countBehind(
       // What servers load but do not write is no proof of a boundary.
       const sound = batch.oddities.length === 0 ? batch.count : soundRecords(batch)
       if (sound > 0) {
-        if (first < 0) first = from + window.offset
+        if (first < 0) first = window.offset
         commands += sound
         bytes += batch.record[sound] - start
       }
@@ -63,10 +62,20 @@ export async function countBehind(
       synced = false
       continue
     }
-    progress?.(from + window.offset)
-    if (!(await window.advance(window.start)) && (ended || window.start >= window.end)) break
+    progress?.(window.offset)
+    if (!(await advance(window)) && (ended || window.start >= window.end)) break
   }
   return first < 0 ? undefined : { offset: first, commands, bytes }
+}
+
+/** What a source that is compressed holds may end at a damage of its own. */
+async function advance(window: Window): Promise<boolean> {
+  try {
+    return await window.advance(window.start)
+  } catch (error) {
+    if (error instanceof FormatError) return false
+    throw error
+  }
 }
 
 /** Records before the first that is odd. */
@@ -77,7 +86,11 @@ function soundRecords(batch: Batch): number {
   return count
 }
 
-/** What a source holds from `from` on. */
+/** A window on what a seekable source holds from `from` on. */
+export function windowFrom(source: Source, from: number): Window {
+  return new Window(tail(source, from), DEFAULT_CHUNK, from)
+}
+
 function tail(source: Source, from: number): Source {
   let position = from
   return {

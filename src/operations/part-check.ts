@@ -13,7 +13,7 @@ import { CallCache } from '../servers/call-cache.ts'
 import { type CommandTable, Flag, ids, isModuleName, knownTo } from '../servers/commands.ts'
 import { HAZARDOUS_IDS, hazardOf } from '../servers/hazards.ts'
 import { loadsRdb, SERVERS } from '../servers/servers.ts'
-import { type Behind, countBehind } from './behind.ts'
+import { type Behind, countBehind, windowFrom } from './behind.ts'
 import { type Described, describeRecord } from './describe.ts'
 import { nameDamage } from './diagnose.ts'
 import type { LogServer } from './log-server.ts'
@@ -46,6 +46,8 @@ export interface PartReport {
 export class PartCheck {
   /** Whole commands behind the place where servers stop reading. */
   behind: Behind | undefined
+  /** What stands there came through a pipe and is gone. */
+  behindUnknown = false
   /** Starting a server on it makes it worse. */
   doNotStart = false
   /** A server that starts on it throws away the preamble. */
@@ -63,6 +65,7 @@ export class PartCheck {
   readonly #calls = new CallCache()
   #verdict: Verdict = 'sound'
   #commands = 0
+  #size = 0
   #keys = 0
   /** Offset of the last boundary outside a transaction. */
   #boundary = 0
@@ -83,6 +86,7 @@ export class PartCheck {
 
   async run(source: Source, progress?: (offset: number) => void): Promise<PartReport> {
     const end = await scanPart(source, this.#visitor(progress), { databases: this.#databases })
+    this.#size = end.size
     await this.#close(source, end, progress)
     const valid = Math.min(this.#stop, this.#boundary)
     return {
@@ -90,8 +94,8 @@ export class PartCheck {
       type: this.#place.type,
       format: end.format,
       verdict: this.#verdict,
-      size: end.size,
-      validUpTo: this.#verdict === 'sound' || this.#verdict === 'damaged' ? end.size : valid,
+      size: this.#size,
+      validUpTo: this.#verdict === 'sound' || this.#verdict === 'damaged' ? this.#size : valid,
       preambleEnd: end.preambleEnd,
       commands: this.#commands,
       keys: this.#keys,
@@ -361,13 +365,18 @@ export class PartCheck {
       if (this.#context.transaction >= 0) this.#openTransaction(end)
     } else if (/^(gzip|zstd)\./.test(end.error.code)) {
       const { code, offset, message } = end.error
-      this.#boundary = Math.max(this.#boundary, end.preambleEnd)
-      this.#refuse(
-        code,
-        offset,
-        `${capital(message)} (offset in the compressed file). What it holds ends there.`,
+      this.#boundary = end.format === 'rdb' ? 0 : Math.max(this.#boundary, end.preambleEnd)
+      this.#verdict = worst(this.#verdict, 'corrupt')
+      this.#stop = Math.min(
+        this.#stop,
+        this.#context.transaction >= 0 ? this.#context.transaction : this.#boundary,
       )
-      this.#stop = Math.min(this.#stop, this.#boundary)
+      this.#add(
+        code,
+        'error',
+        offset,
+        `${capital(message)} (offset in the compressed file). What it holds is known up to ${this.#size}.`,
+      )
     } else if (end.format === 'rdb') {
       const { code, offset, message } = end.error
       this.#refuse(
@@ -421,7 +430,7 @@ export class PartCheck {
       return
     }
     this.#verdict = worst(this.#verdict, 'torn')
-    this.#add('transaction.torn', 'error', at, `${what}. ${this.#loss(end, 'the transaction')}`)
+    this.#add('transaction.torn', 'error', at, `${what}. ${this.#loss('the transaction')}`)
   }
 
   /** A torn part that is not the last: worse than corrupt, since the first start hides it. */
@@ -436,8 +445,8 @@ export class PartCheck {
     )
   }
 
-  #loss(end: PartEnd, what: string): string {
-    const lost = end.size - Math.min(this.#stop, this.#boundary)
+  #loss(what: string): string {
+    const lost = this.#size - Math.min(this.#stop, this.#boundary)
     return `A server with the default configuration starts and loses ${bytesOf(lost)}: ${what}`
   }
 
@@ -462,9 +471,7 @@ export class PartCheck {
       table: this.#table,
     })
     if (damage !== undefined) said.push(damage)
-    if (source.seekable && end.size - end.offset > 1) {
-      this.behind = await countBehind(source, end.offset + 1, this.#table, progress)
-    }
+    await this.#lookBehind(source, end, error, progress)
     const before = describeRecord(this.#previous)
     const context = before === undefined ? '' : ` Before it: ${before.text}.`
     const behind = this.behind
@@ -487,13 +494,15 @@ export class PartCheck {
       )
     } else {
       const cut = record === undefined ? 'a record that had just begun' : piece(record)
-      said.push(`${this.#loss(end, transaction >= 0 ? `a transaction that ends inside ${cut}` : cut)}.`)
+      said.push(`${this.#loss(transaction >= 0 ? `a transaction that ends inside ${cut}` : cut)}.`)
     }
     if (behind !== undefined) {
       said.push(
         `It would discard ${commandsOf(behind)} that stand behind, from ${behind.offset} on: a length was changed.`,
       )
     }
+    if (this.behindUnknown)
+      said.push('Whether whole commands stand in it cannot be said of a pipe: verify the file.')
     if (end.preambleEnd > 0 && Math.min(this.#stop, this.#boundary) === end.preambleEnd) {
       this.losesPreamble = true
       this.doNotStart = true
@@ -507,6 +516,26 @@ export class PartCheck {
       )
     }
     this.#add(error.code, 'error', error.offset, said.join(' ') + context)
+  }
+
+  /** Looks at all that stands behind the place where servers stop reading. */
+  async #lookBehind(
+    source: Source,
+    end: PartEnd,
+    error: FormatError,
+    progress?: (offset: number) => void,
+  ): Promise<void> {
+    if (source.seekable) {
+      if (end.size - end.offset > 1) {
+        this.behind = await countBehind(windowFrom(source, end.offset + 1), this.#table, progress)
+      }
+      return
+    }
+    // A record larger than the window has gone by.
+    this.behindUnknown = error.kind === 'torn' && end.window.offset > end.offset + 1
+    if (end.window.offset === end.offset && end.window.start < end.window.end) end.window.start++
+    this.behind = await countBehind(end.window, this.#table, progress)
+    this.#size = end.window.base + end.window.end
   }
 
   #rdb(event: RdbEvent): void {

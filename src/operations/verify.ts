@@ -27,6 +27,8 @@ export interface VerifyReport {
   readonly server: ServerName
   /** Whole commands that stand behind the place where servers stop reading: a cut there would lose them. */
   readonly behind?: (Behind & { readonly part: string }) | undefined
+  /** It cannot be said whether there are any: the input was a pipe. */
+  readonly behindUnknown: boolean
   /** A server that starts on this log makes it worse. */
   readonly doNotStart: boolean
   /** A server that starts on this log throws away what its preamble holds. */
@@ -52,6 +54,7 @@ export async function verifyLog(
   let behind: VerifyReport['behind']
   let doNotStart = input.doNotStart
   let losesPreamble = false
+  let behindUnknown = false
   let bytes = 0
   for (const part of input.parts) {
     const source = await open(part)
@@ -70,6 +73,7 @@ export async function verifyLog(
       if (check.behind !== undefined) behind ??= { part: part.name, ...check.behind }
       doNotStart ||= check.doNotStart
       losesPreamble ||= check.losesPreamble
+      behindUnknown ||= check.behindUnknown
     } finally {
       await source.close()
     }
@@ -83,6 +87,7 @@ export async function verifyLog(
     findings: findings.list(),
     server: server.name,
     behind,
+    behindUnknown,
     doNotStart,
     losesPreamble,
   }

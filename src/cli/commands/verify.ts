@@ -40,6 +40,7 @@ Exit status: 0 sound (also torn, with --load-truncated), 1 anything else, 2 the 
       args['load-truncated'] === true &&
       report.verdict === 'torn' &&
       report.behind === undefined &&
+      !report.behindUnknown &&
       !report.losesPreamble &&
       !tooMuch
     const warned = args.strict === true && report.findings.some(({ severity }) => severity === 'warning')

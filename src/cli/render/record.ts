@@ -178,14 +178,37 @@ function keepingLast(count: number, io: Io): PieceSink {
 /** Bytes of a value that are read and written at once. A multiple of 3, so that pieces of base64 can be joined. */
 const PIECE = 3 << 18
 
-/** The bytes of an argument that need not be in memory, piece by piece. */
-async function* pieces(source: Source, offset: number, length: number): AsyncGenerator<Uint8Array> {
-  for (let done = 0; done < length; ) {
-    const piece = new Uint8Array(Math.min(PIECE, length - done))
-    const count = await source.readAt(piece, offset + done)
-    if (count === 0) return
-    yield piece.subarray(0, count)
-    done += count
+/**
+ * The arguments of a record that need not be in memory, piece by piece. Small ones are taken from what was read for
+ * those before them: there may be millions.
+ */
+class ValueReader {
+  readonly #source: Source
+  readonly #buffer = new Uint8Array(PIECE)
+  #from = 0
+  #to = 0
+
+  constructor(source: Source) {
+    this.#source = source
+  }
+
+  /** Pieces of `length` bytes from `offset` on, void after the next one is asked for. */
+  async *pieces(offset: number, length: number): AsyncGenerator<Uint8Array> {
+    for (let done = 0; done < length; ) {
+      const at = offset + done
+      if (at < this.#from || at + Math.min(length - done, PIECE) > this.#to) {
+        const count = await this.#source.readAt(this.#buffer, at)
+        if (count === 0) return
+        this.#from = at
+        this.#to = at + count
+      }
+      const piece = this.#buffer.subarray(
+        at - this.#from,
+        Math.min(this.#to - this.#from, at - this.#from + length - done),
+      )
+      yield piece
+      done += piece.length
+    }
   }
 }
 
@@ -280,10 +303,14 @@ class TextPrinter implements Printer {
 
   async #longCommand(source: Source, long: LongRecord): Promise<void> {
     this.#lines.text(' ')
+    const values = new ValueReader(source)
     for (let a = 0; a < long.kept; a++) {
       if (a > 0) this.#lines.space()
       this.#lines.text('"')
-      for await (const piece of pieces(source, long.start[a], long.length[a])) this.#lines.escaped(piece)
+      for await (const piece of values.pieces(long.start[a], long.length[a])) {
+        this.#lines.escaped(piece)
+        await this.#sink.pause()
+      }
       this.#lines.text('"')
     }
     if (long.argc > long.kept) this.#lines.text(` …(${long.argc - long.kept} more)`)
@@ -348,12 +375,14 @@ class JsonPrinter implements Printer {
 
   async #longCommand(source: Source, long: LongRecord, head: object): Promise<void> {
     this.#text(`${JSON.stringify(head).slice(0, -1)},"args":[`)
+    const values = new ValueReader(source)
     for (let a = 0; a < long.kept; a++) {
       if (a > 0) this.#text(',')
-      const valid = await isUtf8(pieces(source, long.start[a], long.length[a]))
+      const valid = await isUtf8(values.pieces(long.start[a], long.length[a]))
       this.#text(valid ? '"' : '{"base64":"')
       const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-      for await (const piece of pieces(source, long.start[a], long.length[a])) {
+      for await (const piece of values.pieces(long.start[a], long.length[a])) {
+        await this.#sink.pause()
         this.#text(
           valid
             ? JSON.stringify(decoder.decode(piece, { stream: true })).slice(1, -1)
@@ -430,11 +459,14 @@ class RespPrinter implements Printer {
       )
     }
     this.#sink.piece(recordHeader(long.argc))
+    const values = new ValueReader(source)
     for (let a = 0; a < long.argc; a++) {
       this.#sink.piece(argumentHeader(long.length[a]))
-      for await (const piece of pieces(source, long.start[a], long.length[a])) this.#sink.piece(piece)
+      for await (const piece of values.pieces(long.start[a], long.length[a])) {
+        this.#sink.piece(piece.slice())
+        if (piece.length > SHORT || a % 1000 === 0) await this.#sink.pause()
+      }
       this.#sink.piece(TERMINATOR)
-      if (a % 64 === 0) await this.#sink.pause()
     }
   }
 }
