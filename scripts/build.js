@@ -1,5 +1,7 @@
-// Bundles src/ into dist/: the command line in chunks, so that a subcommand loads only what it needs, and the API.
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+// Bundles src/ into dist/: the command line in chunks, so that a subcommand loads only what it needs, and the API with its
+// types. What is bundled comes with its licenses.
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -32,7 +34,7 @@ const lazySegmenter = {
 }
 
 rmSync(join(root, 'dist'), { recursive: true, force: true })
-await esbuild.build({
+const { metafile } = await esbuild.build({
   absWorkingDir: root,
   entryPoints: { cli: 'src/cli/main.ts', index: 'src/index.ts' },
   outdir: 'dist',
@@ -50,6 +52,31 @@ await esbuild.build({
     js: "import{createRequire as aofkitCreateRequire}from'node:module';const require=aofkitCreateRequire(import.meta.url);",
   },
   chunkNames: 'chunks/[name]-[hash]',
-  legalComments: 'linked',
+  legalComments: 'none',
+  metafile: true,
   logLevel: 'warning',
 })
+
+writeFileSync(join(root, 'dist', 'THIRD-PARTY-LICENSES.txt'), licensesOf(Object.keys(metafile.inputs)))
+execFileSync(
+  process.execPath,
+  [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'scripts/tsconfig.types.json'],
+  {
+    cwd: root,
+    stdio: 'inherit',
+  },
+)
+
+/** The licenses of the packages that these files are from. */
+function licensesOf(files) {
+  const folders = new Set(files.flatMap(file => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []))
+  return [...folders]
+    .sort()
+    .map(folder => {
+      const { name, version } = JSON.parse(readFileSync(join(root, folder, 'package.json'), 'utf8'))
+      const file = readdirSync(join(root, folder)).find(entry => /^licen[cs]e/i.test(entry))
+      if (file === undefined) throw new Error(`${name} has no license file`)
+      return `${name} ${version}\n\n${readFileSync(join(root, folder, file), 'utf8').trim()}\n`
+    })
+    .join(`\n${'-'.repeat(80)}\n\n`)
+}
