@@ -215,7 +215,7 @@ async function resolveManifest(path: string, present: readonly string[]): Promis
   if (!name.endsWith(MANIFEST_SUFFIX)) {
     doNotStart = true
     report(
-      'warning',
+      'error',
       'misnamed',
       `${escapeName(name)} has the content of a manifest, but servers look for one named ….manifest: without it they start empty; do not start one on this folder`,
       name,

@@ -1,9 +1,14 @@
 import { CR, DOLLAR, LF, STAR, ZERO } from '../resp/format.ts'
-import { Batch, Scanner, Stop } from '../resp/scanner.ts'
+import { Batch, readHeader, Scanner, Stop } from '../resp/scanner.ts'
 import type { CommandTable } from '../servers/commands.ts'
+import { parseTimestamp } from './annotation.ts'
 
 /** Whole commands in a row that prove a boundary, where the data does not end before. */
 const EVIDENCE = 3
+/** Timestamps that may stand between them: servers write one before the first command of a second. */
+const MOST_ANNOTATIONS = 5
+/** Arguments of one of them at most, so that looking at every place takes a time that grows with their number alone. */
+const MOST_ARGUMENTS = 1000
 
 /**
  * Finds places where commands begin, in bytes whose framing was lost. The format has no checksums and no blocks, and
@@ -13,13 +18,13 @@ const EVIDENCE = 3
  */
 export class Resync {
   readonly #table: CommandTable
-  readonly #scanner = new Scanner()
+  readonly #scanner = new Scanner(MOST_ARGUMENTS)
   readonly #batch: Batch
 
   /** @param window the most bytes that {@link find} will be given at once */
   constructor(table: CommandTable, window: number) {
     this.#table = table
-    this.#batch = new Batch(window, EVIDENCE)
+    this.#batch = new Batch(window, EVIDENCE + MOST_ANNOTATIONS)
   }
 
   /**
@@ -46,28 +51,47 @@ export class Resync {
 
   undecided = 0
 
+  /** Whether the first argument, as far as it is there, can be a name: cheaper than to read the record first. */
+  #beginsWithName(bytes: Uint8Array, at: number, end: number): boolean {
+    const dollar = bytes.indexOf(DOLLAR, at)
+    const size = readHeader(bytes, dollar, end, true, DOLLAR, 0)
+    if (size === undefined || size instanceof Error) return false
+    if (size.next + size.value > end) return size.value <= LONGEST_NAME
+    return this.#table.lookup(bytes, size.next, size.value) >= 0
+  }
+
   #judge(bytes: Uint8Array, at: number, end: number, final: boolean): 'boundary' | 'no' | 'more' {
     if (!looksLikeHeader(bytes, at, end)) return !final && end - at < SHORT ? 'more' : 'no'
+    if (!this.#beginsWithName(bytes, at, end)) return 'no'
     const batch = this.#batch
     batch.clear(bytes, 0)
     const stop = this.#scanner.scan(batch, at, end, final)
     if (batch.oddities.length > 0) return 'no'
-    for (let i = 0; i < batch.count; i++) if (!this.#known(batch, i)) return 'no'
-    if (batch.count === EVIDENCE) return 'boundary'
-    if (this.#scanner.stop === Stop.Error) return 'no'
-    if (final) return batch.count > 0 && stop === end ? 'boundary' : 'no'
+    let commands = 0
+    for (let i = 0; i < batch.count; i++) {
+      if (batch.argc(i) === 0) {
+        if (parseTimestamp(bytes, batch.record[i], batch.record[i + 1]) === undefined) return 'no'
+      } else if (!isKnown(this.#table, batch, i)) {
+        return 'no'
+      } else if (++commands === EVIDENCE) {
+        return 'boundary'
+      }
+    }
+    if (this.#scanner.stop !== Stop.More) return 'no'
+    if (final) return commands > 0 && stop === end ? 'boundary' : 'no'
     return 'more'
-  }
-
-  #known(batch: Batch, i: number): boolean {
-    const name = batch.first[i]
-    const argc = batch.argc(i)
-    if (argc === 0) return false
-    const id = this.#table.lookup(batch.bytes, batch.start[name], batch.length[name])
-    return id >= 0 && this.#table.arityOk(id, argc)
   }
 }
 
+/** Whether a record is a command that the server knows, with a number of arguments that it takes. */
+export function isKnown(table: CommandTable, batch: Batch, i: number): boolean {
+  const name = batch.first[i]
+  const id = table.lookup(batch.bytes, batch.start[name], batch.length[name])
+  return id >= 0 && table.arityOk(id, batch.argc(i))
+}
+
+/** No command's name is longer. */
+const LONGEST_NAME = 64
 /** More than the longest `*N\r\n$N\r\n` that {@link looksLikeHeader} accepts. */
 const SHORT = 20
 

@@ -49,61 +49,78 @@ export async function scanPart(
   while (window.end - window.start < MAGIC && (await window.advance(window.start))) {
     // A source may hand out single bytes.
   }
-  const size = () => Math.max(window.base + window.end, source.size ?? 0)
-  let preambleEnd = 0
   const magic = magicAt(window.bytes, window.start, window.end)
+  let preambleEnd = 0
   if (magic !== undefined && window.end - window.start >= magic.length) {
-    const walk = new RdbWalk(window, { databases: options.databases })
-    let base = window.base
-    for (let event = await walk.next(); event !== undefined; event = await walk.next()) {
-      const called = visitor.rdb(event)
-      if (called !== undefined) await called
-      if (window.base !== base) {
-        base = window.base
-        if ((await visitor.progress?.(window.offset)) === true) break
-      }
-    }
-    const { error } = walk
+    const end = await scanRdb(source, window, visitor, options.databases)
+    if (end !== undefined) return end
     preambleEnd = window.offset
-    const ended = window.start === window.end && !(await window.advance(window.start))
-    if (error !== undefined || ended) {
-      return {
-        format: 'rdb',
-        offset: error === undefined ? preambleEnd : walk.offset,
-        preambleEnd: error === undefined ? preambleEnd : 0,
-        size: size(),
-        error,
-        rest: new Uint8Array(0),
-        window,
-      }
+  }
+  return scanRecords(source, window, visitor, preambleEnd)
+}
+
+/** Reads an RDB; undefined when it is sound and something follows it. */
+async function scanRdb(
+  source: Source,
+  window: Window,
+  visitor: PartVisitor,
+  databases: number,
+): Promise<PartEnd | undefined> {
+  const walk = new RdbWalk(window, { databases })
+  let base = window.base
+  let enough = false
+  for (let event = await walk.next(); event !== undefined; event = await walk.next()) {
+    const called = visitor.rdb(event)
+    if (called !== undefined) await called
+    if (window.base !== base) {
+      base = window.base
+      enough = (await visitor.progress?.(window.offset)) === true
+      if (enough) break
     }
   }
+  const whole = walk.error === undefined
+  const behind = window.offset
+  if (whole && !enough && (window.start < window.end || (await window.advance(window.start))))
+    return undefined
+  return {
+    format: 'rdb',
+    offset: whole ? behind : walk.offset,
+    preambleEnd: whole ? behind : 0,
+    size: Math.max(window.base + window.end, source.size ?? 0),
+    error: window.failure ?? walk.error,
+    rest: new Uint8Array(0),
+    window,
+  }
+}
+
+async function scanRecords(
+  source: Source,
+  window: Window,
+  visitor: PartVisitor,
+  preambleEnd: number,
+): Promise<PartEnd> {
   const reader = new RespReader(window)
   let base = window.base
   for (let batch = await reader.next(); batch !== undefined; batch = await reader.next()) {
-    if (reader.long !== undefined) {
-      const called = visitor.long(reader.long)
-      if (called !== undefined) await called
-    } else {
-      const called = visitor.records(batch)
-      if (called !== undefined) await called
-    }
+    const called = reader.long === undefined ? visitor.records(batch) : visitor.long(reader.long)
+    if (called !== undefined) await called
     if (window.base !== base) {
       base = window.base
       if ((await visitor.progress?.(reader.offset)) === true) break
     }
   }
-  const broken =
-    reader.broken?.head ?? window.bytes.slice(window.start, Math.min(window.end, window.start + REST))
+  const error = window.failure ?? reader.error
+  const rest = window.bytes.slice(window.start, Math.min(window.end, window.start + REST))
   return {
     format: preambleEnd > 0 ? 'rdb+resp' : 'resp',
     offset: reader.offset,
     preambleEnd,
-    size: reader.error === undefined ? reader.offset : size(),
-    error: reader.error,
-    rest: broken,
+    size: error === undefined ? reader.offset : Math.max(window.base + window.end, source.size ?? 0),
+    error,
+    rest: reader.broken?.head ?? rest,
     window,
   }
 }
 
+/** Bytes of the longest magic. */
 const MAGIC = 6

@@ -4,7 +4,7 @@ const UNITS = ['bytes', 'KB', 'MB', 'GB', 'TB', 'PB']
 export function formatBytes(bytes: number): string {
   let value = bytes
   let unit = 0
-  while (value >= 1023.95 && unit < UNITS.length - 1) {
+  while (value >= 1023.5 && unit < UNITS.length - 1) {
     value /= 1024
     unit++
   }

@@ -1,3 +1,4 @@
+import { FormatError } from './errors.ts'
 import type { Source } from './source.ts'
 
 /**
@@ -19,6 +20,8 @@ export class Window {
   base: number
   /** Whether nothing follows `end`. */
   ended = false
+  /** Why nothing follows, when that is not the end: what the source decompresses is damaged there. */
+  failure: FormatError | undefined
 
   readonly #source: Source
   readonly #chunk: number
@@ -63,7 +66,7 @@ export class Window {
     if (this.ended) return false
     this.#readAhead()
     const { buffer, count: pending } = this.#ahead.shift() as Ahead
-    const count = await pending
+    const count = await this.#settle(pending)
     if (count === 0) {
       this.ended = true
       this.#spare.push(buffer)
@@ -90,6 +93,19 @@ export class Window {
     }
     this.ended = false
     return true
+  }
+
+  /** The number of bytes of a read; 0 where the source is damaged. */
+  async #settle(pending: Promise<number>): Promise<number> {
+    try {
+      return await pending
+    } catch (error) {
+      // What was asked for behind it does not follow what is here.
+      this.ended = true
+      if (!(error instanceof FormatError)) throw error
+      this.failure = error
+      return 0
+    }
   }
 
   #readAhead(): void {

@@ -1,5 +1,4 @@
-import { Resync } from '../aof/resync.ts'
-import { FormatError } from '../bytes/errors.ts'
+import { isKnown, Resync } from '../aof/resync.ts'
 import type { Source } from '../bytes/source.ts'
 import { DEFAULT_CHUNK, Window } from '../bytes/window.ts'
 import { Batch, Scanner, Stop } from '../resp/scanner.ts'
@@ -36,11 +35,12 @@ export async function countBehind(
       batch.clear(window.bytes, window.base)
       const next = scanner.scan(batch, start, end, ended)
       // What servers load but do not write is no proof of a boundary.
-      const sound = batch.oddities.length === 0 ? batch.count : soundRecords(batch)
-      if (sound > 0) {
-        if (first < 0) first = window.offset
-        commands += sound
-        bytes += batch.record[sound] - start
+      const sound = soundRecords(batch, table)
+      for (let i = 0; i < sound; i++) {
+        if (batch.argc(i) === 0) continue
+        if (first < 0) first = batch.offset(i)
+        commands++
+        bytes += batch.record[i + 1] - batch.record[i]
       }
       window.start = sound === batch.count ? next : batch.record[sound]
       synced = sound === batch.count && scanner.stop !== Stop.Error
@@ -63,26 +63,20 @@ export async function countBehind(
       continue
     }
     progress?.(window.offset)
-    if (!(await advance(window)) && (ended || window.start >= window.end)) break
+    if (!(await window.advance(window.start)) && (ended || window.start >= window.end)) break
   }
   return first < 0 ? undefined : { offset: first, commands, bytes }
 }
 
-/** What a source that is compressed holds may end at a damage of its own. */
-async function advance(window: Window): Promise<boolean> {
-  try {
-    return await window.advance(window.start)
-  } catch (error) {
-    if (error instanceof FormatError) return false
-    throw error
-  }
-}
-
-/** Records before the first that is odd. */
-function soundRecords(batch: Batch): number {
-  const odd = batch.oddities[0].offset - batch.base
+/** Records before the first that no server writes so, or that the server does not know. */
+function soundRecords(batch: Batch, table: CommandTable): number {
+  const odd =
+    batch.oddities[0] === undefined ? Number.POSITIVE_INFINITY : batch.oddities[0].offset - batch.base
   let count = 0
-  while (count < batch.count && batch.record[count + 1] <= odd) count++
+  while (count < batch.count && batch.record[count + 1] <= odd) {
+    if (batch.argc(count) > 0 && !isKnown(table, batch, count)) break
+    count++
+  }
   return count
 }
 

@@ -10,7 +10,7 @@ import type { RdbEvent } from '../rdb/walk.ts'
 import type { LongRecord } from '../resp/long-record.ts'
 import type { Batch, Oddity } from '../resp/scanner.ts'
 import { CallCache } from '../servers/call-cache.ts'
-import { type CommandTable, Flag, ids, isModuleName, knownTo } from '../servers/commands.ts'
+import { type CommandTable, Flag, idOf, ids, isModuleName, knownTo } from '../servers/commands.ts'
 import { HAZARDOUS_IDS, hazardOf } from '../servers/hazards.ts'
 import { loadsRdb, SERVERS } from '../servers/servers.ts'
 import { type Behind, countBehind, windowFrom } from './behind.ts'
@@ -67,6 +67,10 @@ export class PartCheck {
   #commands = 0
   #size = 0
   #keys = 0
+  /** End of the RDB at its start; 0 when there is none. */
+  #preamble = 0
+  /** Offset of the first command, annotations left aside; -1 while there is none. */
+  #firstCommand = -1
   /** Offset of the last boundary outside a transaction. */
   #boundary = 0
   /** Where servers stop, or the transaction around it begins; infinite while they do not. */
@@ -132,6 +136,7 @@ export class PartCheck {
     const special = this.#special
     const calls = this.#calls
     let commands = count
+    if (this.#firstCommand < 0) this.#firstCommand = firstCommandOf(batch)
     for (let i = 0; i < count; i++) {
       const name = first[i]
       const argc = first[i + 1] - name
@@ -154,6 +159,7 @@ export class PartCheck {
   #long(record: LongRecord): void {
     if (this.#special.length === 0) this.#settleServer()
     const batch = record.asBatch()
+    if (this.#firstCommand < 0) this.#firstCommand = record.offset
     const name = batch.first[1] === 0 ? -1 : this.#table.lookup(batch.bytes, batch.start[0], batch.length[0])
     if (name < 0 || this.#special[name] === 1 || !this.#table.arityOk(name, record.argc)) {
       this.#look(batch, 0, name, record.argc)
@@ -201,7 +207,7 @@ export class PartCheck {
       this.#refuse(
         'command.unknown',
         offset,
-        `${server} knows no command "${text}"${hint}: no server starts on it`,
+        `${server} knows no command "${text}"${hint}: ${others.length > 0 ? 'it does' : 'servers do'} not start on it`,
       )
       return
     }
@@ -221,6 +227,7 @@ export class PartCheck {
         return
       }
       if (!this.#table.arityOk(sub, argc)) this.#arity(offset, subText, sub, argc)
+      else this.#effects(batch, a, there, sub, subText, offset)
       return
     }
     this.#effects(batch, a, there, id, text, offset)
@@ -245,12 +252,12 @@ export class PartCheck {
       } else {
         this.#refuse('command.hazard', offset, message)
       }
-    } else if (id === ids.eval || id === ids.evalsha || id === ids.fcall) {
+    } else if (SCRIPT_IDS.has(id)) {
       this.#add(
         'command.script',
         'warning',
         offset,
-        `${text}: the script runs again as the log is loaded; if it fails, and not inside a transaction, servers crash`,
+        `${text}: the script runs again as the log is loaded; where a call in it fails, outside a transaction, servers crash`,
       )
     } else if (id === ids.watch) {
       this.#add(
@@ -335,14 +342,24 @@ export class PartCheck {
   }
 
   #odd({ code, offset }: Oddity): void {
-    if (code === 'resp.bulk.terminator') {
-      this.#damage(
-        code,
-        offset,
-        'expected CR LF behind an argument, found other bytes: servers do not look at them, check-aof refuses them',
-      )
-    } else {
-      this.#add(code, 'warning', offset, 'a number in a form that servers read but do not write')
+    switch (code) {
+      case 'resp.bulk.terminator':
+        this.#damage(
+          code,
+          offset,
+          'expected CR LF behind an argument, found other bytes: servers do not look at them, check-aof refuses them',
+        )
+        return
+      case 'resp.header.line':
+        this.#damage(
+          code,
+          offset,
+          'expected a number and CR LF, found a line that servers read as one all the same; check-aof refuses it',
+        )
+        return
+      case 'resp.header.form':
+        this.#add(code, 'warning', offset, 'a number in a form that servers read but do not write')
+        return
     }
   }
 
@@ -359,36 +376,40 @@ export class PartCheck {
 
   /** The end of the part, or what ended reading before it. */
   async #close(source: Source, end: PartEnd, progress?: (offset: number) => void): Promise<void> {
+    const { error } = end
+    this.#preamble = end.preambleEnd
+    if (this.#special.length === 0) this.#settleServer()
     if (end.format !== 'resp') this.#checkRdb()
-    if (end.error === undefined) {
+    if (error === undefined) {
       if (end.offset === end.preambleEnd) this.#boundary = end.offset
-      if (this.#context.transaction >= 0) this.#openTransaction(end)
-    } else if (/^(gzip|zstd)\./.test(end.error.code)) {
-      const { code, offset, message } = end.error
-      this.#boundary = end.format === 'rdb' ? 0 : Math.max(this.#boundary, end.preambleEnd)
-      this.#verdict = worst(this.#verdict, 'corrupt')
-      this.#stop = Math.min(
-        this.#stop,
-        this.#context.transaction >= 0 ? this.#context.transaction : this.#boundary,
-      )
-      this.#add(
-        code,
-        'error',
-        offset,
-        `${capital(message)} (offset in the compressed file). What it holds is known up to ${this.#size}.`,
-      )
-    } else if (end.format === 'rdb') {
-      const { code, offset, message } = end.error
-      this.#refuse(
-        code,
-        offset,
-        `${message}. Servers do not start on it: a preamble or base that is cut or changed is never loaded in part.`,
-      )
-      this.#stop = 0
-    } else {
-      this.#boundary = Math.max(this.#boundary, end.preambleEnd)
-      await this.#brokenOff(source, end, end.error, progress)
+      if (this.#context.transaction >= 0) this.#openTransaction()
+      return
     }
+    this.#boundary = Math.max(this.#boundary, end.preambleEnd)
+    if (/^(gzip|zstd)\./.test(error.code)) this.#brokenCompression(end, error)
+    else if (end.format === 'rdb') this.#brokenRdb(error)
+    else if (error.code === 'resp.annotation.torn') this.#tornAnnotation(error)
+    else await this.#brokenOff(source, end, error, progress)
+  }
+
+  #brokenCompression(end: PartEnd, { code, offset, message }: FormatError): void {
+    const { transaction } = this.#context
+    this.#verdict = worst(this.#verdict, 'corrupt')
+    this.#stop = Math.min(
+      this.#stop,
+      transaction >= 0 ? transaction : end.format === 'rdb' ? 0 : this.#boundary,
+    )
+    const known = `What it holds is known up to ${this.#size}.`
+    this.#add(code, 'error', offset, `${capital(message)} (offset in the compressed file). ${known}`)
+  }
+
+  #brokenRdb({ code, offset, message }: FormatError): void {
+    this.#refuse(
+      code,
+      offset,
+      `${capital(message)}. Servers do not start on it: a preamble or base that is cut or changed is never loaded in part.`,
+    )
+    this.#stop = 0
   }
 
   /** Functions as release candidates of Redis 7.0 wrote them. */
@@ -406,9 +427,8 @@ export class PartCheck {
   #checkRdb(): void {
     const server = this.#server.name
     if (this.#place.type === 'incr') {
-      this.#add(
+      this.#damage(
         'part.rdb-incr',
-        'warning',
         0,
         'an RDB in the place of an incr part: servers load it, check-aof refuses it',
       )
@@ -420,34 +440,58 @@ export class PartCheck {
     }
   }
 
-  /** `MULTI` without `EXEC`, and the part ends with a whole command. */
-  #openTransaction(end: PartEnd): void {
+  /** `MULTI` without `EXEC`, and the part ends with a whole command, or inside an annotation. */
+  #openTransaction(): void {
     const at = this.#context.transaction
     this.#stop = Math.min(this.#stop, at)
-    const what = `MULTI without EXEC up to the end: none of its ${bytesOf(end.size - at)} counts`
-    if (!this.#place.last) {
-      this.#tornTooEarly('transaction.torn', at, what)
-      return
+    const said = [`MULTI without EXEC up to the end: none of its ${bytesOf(this.#size - at)} counts.`]
+    if (this.#place.last) {
+      this.#verdict = worst(this.#verdict, 'torn')
+      said.push(this.#loss('the transaction'))
+      if (this.#preamble > 0 && this.#firstCommand === at) said.push(this.#preambleIsLost())
+    } else {
+      said.push(this.#tornTooEarly())
     }
-    this.#verdict = worst(this.#verdict, 'torn')
-    this.#add('transaction.torn', 'error', at, `${what}. ${this.#loss('the transaction')}`)
+    this.#add('transaction.torn', 'error', at, said.join(' '))
   }
 
   /** A torn part that is not the last: worse than corrupt, since the first start hides it. */
-  #tornTooEarly(code: string, offset: number, what: string): void {
+  #tornTooEarly(): string {
     this.#verdict = worst(this.#verdict, 'corrupt')
     this.doNotStart = true
-    this.#add(
-      code,
-      'error',
-      offset,
-      `${what}. Other parts follow: a server cuts the file at ${Math.min(this.#stop, this.#boundary)} and refuses to start; the next start succeeds and hides the loss`,
-    )
+    return 'Other parts follow: a server cuts this one on the disk and refuses to start; its next start succeeds and hides the loss.'
   }
 
   #loss(what: string): string {
     const lost = this.#size - Math.min(this.#stop, this.#boundary)
-    return `A server with the default configuration starts and loses ${bytesOf(lost)}: ${what}`
+    return `A server with the default configuration starts and loses ${bytesOf(lost)}: ${what}.`
+  }
+
+  #preambleIsLost(): string {
+    this.losesPreamble = true
+    this.doNotStart = true
+    return 'redis 7.0, redis 8.0 and valkey 8.1 load the preamble, cut the file to nothing, and have lost everything at their next start: repair before starting the server.'
+  }
+
+  /** The file ends inside an annotation, which servers read as a whole one. */
+  #tornAnnotation({ code, offset }: FormatError): void {
+    const what = 'The file ends inside an annotation.'
+    if (this.#context.transaction >= 0) {
+      this.#openTransaction()
+    } else if (this.#place.last) {
+      this.#stop = Math.min(this.#stop, offset)
+      this.#verdict = worst(this.#verdict, 'torn')
+      this.doNotStart = true
+      this.#add(
+        code,
+        'error',
+        offset,
+        `${what} A server starts, appends behind the unfinished line, and refuses its next start: repair before starting it.`,
+      )
+    } else {
+      this.#boundary = this.#size
+      this.#add(code, 'warning', offset, `${what} Servers load it, and write no more to this part.`)
+    }
   }
 
   /** Reading ended at a record that is cut or wrong. */
@@ -457,10 +501,8 @@ export class PartCheck {
     error: FormatError,
     progress?: (offset: number) => void,
   ): Promise<void> {
-    if (this.#special.length === 0) this.#settleServer()
     const { transaction } = this.#context
     this.#stop = Math.min(this.#stop, transaction >= 0 ? transaction : end.offset)
-    const record = describeRecord(end.rest)
     const said = [foundInstead(error, end)]
     const damage = await nameDamage({
       error,
@@ -472,50 +514,46 @@ export class PartCheck {
     })
     if (damage !== undefined) said.push(damage)
     await this.#lookBehind(source, end, error, progress)
-    const before = describeRecord(this.#previous)
-    const context = before === undefined ? '' : ` Before it: ${before.text}.`
-    const behind = this.behind
     if (error.kind === 'corrupt') {
-      said.push('Servers do not start on it.')
-      if (behind !== undefined) said.push(`Behind it, from ${behind.offset} on, stand ${commandsOf(behind)}.`)
       this.#verdict = worst(this.#verdict, 'corrupt')
-      this.#add(error.code, 'error', error.offset, said.join(' ') + context)
-      return
-    }
-    if (!this.#place.last) {
-      this.#tornTooEarly(error.code, error.offset, said.join(' ') + context)
-      return
-    }
-    this.#verdict = worst(this.#verdict, 'torn')
-    if (error.code === 'resp.annotation.torn') {
-      this.doNotStart = true
-      said.push(
-        'A server starts, appends behind the unfinished line, and refuses its next start: repair before starting it.',
-      )
+      said.push('Servers do not start on it.')
+      if (this.behind !== undefined) {
+        said.push(`Behind it, from ${this.behind.offset} on, stand ${commandsOf(this.behind)}.`)
+      }
+    } else if (this.#place.last) {
+      this.#verdict = worst(this.#verdict, 'torn')
+      said.push(...this.#tornEnd(end, transaction >= 0))
     } else {
-      const cut = record === undefined ? 'a record that had just begun' : piece(record)
-      said.push(`${this.#loss(transaction >= 0 ? `a transaction that ends inside ${cut}` : cut)}.`)
+      said.push(this.#tornTooEarly())
     }
-    if (behind !== undefined) {
-      said.push(
-        `It would discard ${commandsOf(behind)} that stand behind, from ${behind.offset} on: a length was changed.`,
-      )
-    }
-    if (this.behindUnknown)
-      said.push('Whether whole commands stand in it cannot be said of a pipe: verify the file.')
-    if (end.preambleEnd > 0 && Math.min(this.#stop, this.#boundary) === end.preambleEnd) {
-      this.losesPreamble = true
+    const before = describeRecord(this.#previous)
+    if (before !== undefined) said.push(`Before it: ${before.text}.`)
+    this.#add(error.code, 'error', error.offset, said.join(' '))
+  }
+
+  /** What a server that starts on a torn end does. */
+  #tornEnd(end: PartEnd, inTransaction: boolean): string[] {
+    const record = describeRecord(end.rest)
+    const cut = record === undefined ? 'a record that had just begun' : piece(record)
+    const said = [this.#loss(inTransaction ? `a transaction that ends inside ${cut}` : cut)]
+    if (this.behind !== undefined) {
       this.doNotStart = true
       said.push(
-        'redis 7.0, redis 8.0 and valkey 8.1 load the preamble, cut the file to nothing, and have lost everything at their next start: repair before starting the server.',
+        `It would discard ${commandsOf(this.behind)} that stand behind, from ${this.behind.offset} on: a length was changed.`,
       )
-    } else if (transaction >= 0) {
+    }
+    if (this.behindUnknown) {
+      said.push('Whether whole commands stand in it cannot be said of a pipe: verify the file.')
+    }
+    if (this.#preamble > 0 && this.#firstCommand < 0) {
+      said.push(this.#preambleIsLost())
+    } else if (inTransaction) {
       this.doNotStart = true
       said.push(
         'redis 7.0, redis 8.0 and valkey 8.1 leave the transaction open in the file and lose what they write next: repair before starting the server.',
       )
     }
-    this.#add(error.code, 'error', error.offset, said.join(' ') + context)
+    return said
   }
 
   /** Looks at all that stands behind the place where servers stop reading. */
@@ -583,7 +621,15 @@ function capital(text: string): string {
 
 /** Bytes that are shown of what was found instead. */
 const FOUND = 16
-const SPECIAL_IDS = new Set([...CONTROL_IDS, ...HAZARDOUS_IDS, ids.eval, ids.evalsha, ids.fcall, ids.watch])
+const SCRIPT_IDS: ReadonlySet<number> = new Set(
+  ['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro'].map(idOf),
+)
+const SPECIAL_IDS: ReadonlySet<number> = new Set([...CONTROL_IDS, ...HAZARDOUS_IDS, ...SCRIPT_IDS, ids.watch])
+
+function firstCommandOf(batch: Batch): number {
+  for (let i = 0; i < batch.count; i++) if (batch.argc(i) > 0) return batch.offset(i)
+  return -1
+}
 
 /** Bytes of the command before a damage that are kept to be shown. */
 const PREVIOUS = 4096

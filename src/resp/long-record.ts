@@ -33,6 +33,9 @@ export class LongRecord {
 
   /** Bytes of the current argument that were not seen yet; -1 while its header is awaited. */
   #left = -1
+  /** Its size, and the offset of its header. */
+  #size = 0
+  #line = 0
 
   constructor(offset: number) {
     this.offset = offset
@@ -83,12 +86,16 @@ export class LongRecord {
           this.error = header
           return p
         }
-        if (header.odd) this.#odd({ code: 'resp.header.form', offset: base + p, length: header.next - p })
+        if (header.oddity !== undefined) {
+          this.#odd({ code: header.oddity, offset: base + p, length: header.next - p })
+        }
+        this.#line = base + p
         p = header.next
         if (this.argc < 0) this.argc = header.value
         else {
           this.#keep(base + p, header.value)
           this.#left = header.value
+          this.#size = header.value
         }
         continue
       }
@@ -96,7 +103,7 @@ export class LongRecord {
       p += step
       this.#left -= step
       if (this.#left > 0 || end - p < 2) {
-        if (final) this.error = tornBulk(base + p, this.#left, end - p)
+        if (final) this.error = tornBulk(this.#line, this.#size, this.#size - this.#left + end - p)
         return p
       }
       if (bytes[p] !== CR || bytes[p + 1] !== LF) {

@@ -1,4 +1,4 @@
-import { FormatError } from '../bytes/errors.ts'
+import type { FormatError } from '../bytes/errors.ts'
 import type { Window } from '../bytes/window.ts'
 import { LongRecord } from './long-record.ts'
 import { Batch, Scanner, Stop } from './scanner.ts'
@@ -54,9 +54,7 @@ export class RespReader {
         return this.#fail(error)
       }
       if (window.end - window.start > window.headroom) return await this.#readLong()
-      const more = await this.#advance()
-      if (more === undefined) return undefined
-      if (!more && window.start === window.end) this.#ended = true
+      if (!(await window.advance(window.start)) && window.start === window.end) this.#ended = true
     }
     return undefined
   }
@@ -75,25 +73,12 @@ export class RespReader {
         this.broken = record
         return this.#fail(record.error)
       }
-      if ((await this.#advance()) === undefined) {
-        this.broken = record
-        return undefined
-      }
+      await window.advance(window.start)
     }
     if (record.end >= this.#until) this.#ended = true
     this.long = record
     this.#batch.clear(window.bytes, window.base)
     return this.#batch
-  }
-
-  /** Whether there is more; undefined when what the source decompresses is damaged. */
-  async #advance(): Promise<boolean | undefined> {
-    try {
-      return await this.window.advance(this.window.start)
-    } catch (error) {
-      if (!(error instanceof FormatError)) throw error
-      return this.#fail(error)
-    }
   }
 
   /** A torn end is looked at once more: whoever writes the file may have been in the middle of it. */

@@ -6,9 +6,12 @@ import { CR, DOLLAR, HASH, LF, MAX_LINE, STAR, ZERO } from './format.ts'
  * It answers as servers read (format.ts), and has a fast path for the form in which they write.
  */
 
-/** What servers load although no server writes it. `offset` is in the part. */
+/**
+ * What servers load although no server writes it: wrong bytes behind an argument, a header line that check-aof refuses
+ * too, or a number in a form that both accept. `offset` is in the part.
+ */
 export interface Oddity {
-  readonly code: 'resp.bulk.terminator' | 'resp.header.form'
+  readonly code: 'resp.bulk.terminator' | 'resp.header.line' | 'resp.header.form'
   readonly offset: number
   /** Bytes from `offset` that are odd. */
   readonly length: number
@@ -120,6 +123,12 @@ export class Scanner {
   stop: Stop = Stop.More
   /** Set when `stop` is Error. */
   error: FormatError | undefined
+  readonly #most: number
+
+  /** @param most arguments of a record: more are an error. For those who look at the same bytes again and again */
+  constructor(most = Number.POSITIVE_INFINITY) {
+    this.#most = most
+  }
 
   /**
    * Adds the whole records of `bytes[from, end)` to a cleared batch; the index behind the last of them.
@@ -166,6 +175,11 @@ export class Scanner {
         if (header === undefined) break
         argc = header.value
         p = header.next
+      }
+      if (argc > this.#most) {
+        this.#fail(corrupt('resp.record.argc', batch.base + at, `a record of ${argc} arguments`))
+        p = at
+        break
       }
       for (let left = argc; left > 0; left--) {
         // `$N\r\n`, N bytes, two bytes
@@ -245,12 +259,8 @@ export class Scanner {
     const result = readHeader(batch.bytes, at, end, final, prefix, batch.base)
     if (result === undefined) return undefined
     if (result instanceof Error) return this.#fail(result)
-    if (result.odd) {
-      batch.oddities.push({
-        code: 'resp.header.form',
-        offset: batch.base + at,
-        length: Math.min(result.next - at, MAX_LINE),
-      })
+    if (result.oddity !== undefined) {
+      batch.oddities.push({ code: result.oddity, offset: batch.base + at, length: result.next - at })
     }
     return result
   }
@@ -267,7 +277,7 @@ export function readHeader(
   final: boolean,
   prefix: number,
   base: number,
-): (Header & { odd: boolean }) | FormatError | undefined {
+): (Header & { oddity: Oddity['code'] | undefined }) | FormatError | undefined {
   if (at >= end) {
     if (!final) return undefined
     return torn('resp.torn.header', base + at, `the file ends where ${PREFIX_NAME[prefix]} should follow`)
@@ -282,8 +292,11 @@ export function readHeader(
     return torn('resp.torn.header', base + at, 'the file ends behind "*"')
   }
   const number = parseNumber(bytes, at + 1, next)
-  const crlf = bytes[next - 2] === CR && bytes[next - 1] === LF
-  const odd = !(number.plain && crlf && number.end === next - 2)
+  const oddity = (wrapped: boolean) => {
+    const clean = bytes[number.end] === CR && bytes[number.end + 1] === LF && number.end + 2 <= next
+    if (!clean || wrapped || next - at > MAX_CHECKED_LINE) return 'resp.header.line'
+    return number.plain ? undefined : 'resp.header.form'
+  }
   if (prefix === STAR) {
     // A NUL right behind `*` reads as an empty line: only at the end of the file does that count as cut.
     if (bytes[at + 1] === 0 && next === end && final && next - at < MAX_LINE) {
@@ -293,12 +306,12 @@ export function readHeader(
     if (argc < 1) {
       return corrupt('resp.record.argc', base + at, `a record of ${number.value} arguments`)
     }
-    return { value: argc, next, odd: odd || BigInt(argc) !== number.value }
+    return { value: argc, next, oddity: oddity(BigInt(argc) !== number.value) }
   }
   if (number.value < 0n || number.value > MAX_BULK) {
     return corrupt('resp.bulk.length', base + at, `a length of ${number.value} bytes`)
   }
-  return { value: Number(number.value), next, odd }
+  return { value: Number(number.value), next, oddity: oddity(false) }
 }
 
 /**
@@ -316,6 +329,9 @@ function lineEnd(bytes: Uint8Array, at: number, end: number, final: boolean): nu
   if (limit - at === MAX_LINE || final) return limit
   return -1
 }
+
+/** The most that check-aof reads of a header line, in bytes. */
+const MAX_CHECKED_LINE = 127
 
 /** strtol: spaces, a sign, digits up to the first byte that is none; saturates at 64 bits. */
 function parseNumber(
@@ -337,7 +353,7 @@ function parseNumber(
   if (value > INT64_MAX) value = INT64_MAX
   if (value < INT64_MIN) value = INT64_MIN
   const plain = digits === from && p > digits && (bytes[digits] !== ZERO || p - digits === 1)
-  return { value, end: p, plain }
+  return { value, end: p > digits ? p : from, plain }
 }
 
 const INT64_MAX = (1n << 63n) - 1n

@@ -165,12 +165,12 @@ describe('a multi-part log', () => {
     expect(parts(await resolveInput(folder))).toEqual(ALL)
   })
 
-  it('whose manifest has another name is read, with the warning that servers do not find it', async () => {
+  it('whose manifest has another name is read, and said to be one that servers do not find', async () => {
     const folder = folderWith(LOG)
     renameSync(join(folder, 'a.aof.manifest'), join(folder, 'manifest.bak'))
     const input = await resolveInput(folder)
     expect(parts(input)).toEqual(ALL)
-    expect(codes(input)).toEqual(['warning manifest.misnamed'])
+    expect(codes(input)).toEqual(['error manifest.misnamed'])
     expect(input.doNotStart).toBe(true)
   })
 

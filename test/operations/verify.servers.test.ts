@@ -286,7 +286,7 @@ function damage(log: Buffer, random: () => number, number: number): { bytes: Uin
     }
     case 4: {
       const length = 1 + Math.floor(random() * 40)
-      copy.fill(0, at, at + length)
+      copy.fill(0, at, Math.min(copy.length, at + length))
       return { bytes: copy, what: `${length} zeros at ${at}` }
     }
     default: {

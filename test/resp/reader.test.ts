@@ -122,21 +122,22 @@ describe('the end of the input', () => {
 // Each line was tried on redis 7.0.15, redis 8.0.6, valkey 8.1.1 and valkey 9.1.2 (test/servers/framing.test.ts).
 describe('what servers read although no server writes it', () => {
   it.each([
-    ['a sign', '*+1\r\n$+4\r\nPING\r\n', ['PING']],
-    ['spaces', '* 1\r\n$ 4\r\nPING\r\n', ['PING']],
-    ['leading zeros', '*001\r\n$004\r\nPING\r\n', ['PING']],
-    ['something behind the number', '*1x\r\n$4y\r\nPING\r\n', ['PING']],
-    ['LF alone behind a header', '*1\n$4\nPING\r\n', ['PING']],
-    ['no number as an empty argument', '*2\r\n$4\r\nECHO\r\n$\r\n\r\n', ['ECHO', '']],
-    ['a negative zero', '*2\r\n$4\r\nECHO\r\n$-0\r\n\r\n', ['ECHO', '']],
-    ['a NUL behind the number', '*1\x00\r\n$4\r\nPING\r\n', ['PING']],
-    ['a count that wraps around 32 bits', '*4294967297\r\n$4\r\nPING\r\n', ['PING']],
-  ])('loads %s, and notes it', async (_, log, args) => {
+    ['a sign', '*+1\r\n$+4\r\nPING\r\n', ['PING'], 'resp.header.form'],
+    ['spaces', '* 1\r\n$ 4\r\nPING\r\n', ['PING'], 'resp.header.form'],
+    ['leading zeros', '*001\r\n$004\r\nPING\r\n', ['PING'], 'resp.header.form'],
+    ['no number as an empty argument', '*2\r\n$4\r\nECHO\r\n$\r\n\r\n', ['ECHO', ''], 'resp.header.form'],
+    ['a negative zero', '*2\r\n$4\r\nECHO\r\n$-0\r\n\r\n', ['ECHO', ''], 'resp.header.form'],
+    // check-aof refuses these.
+    ['something behind the number', '*1x\r\n$4y\r\nPING\r\n', ['PING'], 'resp.header.line'],
+    ['LF alone behind a header', '*1\n$4\nPING\r\n', ['PING'], 'resp.header.line'],
+    ['a NUL behind the number', '*1\x00\r\n$4\r\nPING\r\n', ['PING'], 'resp.header.line'],
+    ['a count that wraps around 32 bits', '*4294967297\r\n$4\r\nPING\r\n', ['PING'], 'resp.header.line'],
+  ])('loads %s, and notes it', async (_, log, args, code) => {
     for (const pieces of everySplit(text(log))) {
       const result = await scan(new PieceSource(pieces), 1 << 10)
       expect(result.stop).toBeUndefined()
       expect(result.records.map(record => record.args)).toEqual([args])
-      expect(new Set(result.oddities.map(oddity => oddity.code))).toEqual(new Set(['resp.header.form']))
+      expect(new Set(result.oddities.map(oddity => oddity.code))).toEqual(new Set([code]))
     }
   })
 

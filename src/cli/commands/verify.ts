@@ -100,7 +100,8 @@ function textReport(path: string, report: VerifyReport, lost: number, io: Io): s
     `${style.bold(renderVerdict(report.verdict, style))}: ${meaning(report)}`,
     `${plural(report.commands, 'command')}, ${plural(report.keys, 'key')} in RDB parts, ${formatBytes(report.bytes)}, judged as ${report.server} would.`,
   ]
-  if (report.verdict === 'torn' || report.verdict === 'corrupt') {
+  const isCuttable = !hasError(report, 'rdb.') && !hasError(report, 'manifest.')
+  if ((report.verdict === 'torn' || report.verdict === 'corrupt') && isCuttable) {
     const kept = report.bytes - lost
     summary.push(
       `A cut would keep ${formatBytes(kept)} and lose ${formatBytes(lost)}${
@@ -115,8 +116,11 @@ function textReport(path: string, report: VerifyReport, lost: number, io: Io): s
   return blocks.join('\n')
 }
 
-function meaning({ verdict }: VerifyReport): string {
-  switch (verdict) {
+function meaning(report: VerifyReport): string {
+  if (report.findings.some(({ code }) => NOT_FOUND.has(code))) {
+    return 'servers do not find it: they start without what it holds.'
+  }
+  switch (report.verdict) {
     case 'sound':
       return 'servers start on it, and load all of it.'
     case 'damaged':
@@ -128,11 +132,17 @@ function meaning({ verdict }: VerifyReport): string {
   }
 }
 
-function nextCommand(path: string, { verdict, findings }: VerifyReport): string | undefined {
+/** Findings about a log that is there, but that a server passes by. */
+const NOT_FOUND: ReadonlySet<string> = new Set(['manifest.missing', 'manifest.misnamed', 'manifest.no-parts'])
+
+function nextCommand(path: string, report: VerifyReport): string | undefined {
   const quoted = quoteForShell(path)
-  if (verdict === 'sound') return undefined
-  if (findings.some(({ severity, code }) => severity === 'error' && /^(manifest|rdb)\./.test(code))) {
-    return `aofkit inspect ${quoted}`
-  }
-  return `aofkit repair ${quoted}${verdict === 'damaged' ? ' --normalize' : ''} --dry-run`
+  if (report.verdict === 'sound') return undefined
+  if (hasError(report, 'rdb.')) return `aofkit print ${quoted}   (the keys that can still be read)`
+  if (hasError(report, 'manifest.')) return `aofkit inspect ${quoted}`
+  return `aofkit repair ${quoted}${report.verdict === 'damaged' ? ' --normalize' : ''} --dry-run`
+}
+
+function hasError({ findings }: VerifyReport, code: string): boolean {
+  return findings.some(finding => finding.severity === 'error' && finding.code.startsWith(code))
 }
