@@ -1,5 +1,5 @@
-import { CONTROL_IDS, Context, type ControlProblem } from '../aof/context.ts'
-import type { Findings, Severity } from '../aof/finding.ts'
+import { Context } from '../aof/context.ts'
+import type { Findings } from '../aof/finding.ts'
 import { type PartEnd, type PartVisitor, scanPart } from '../aof/scan.ts'
 import type { FormatError } from '../bytes/errors.ts'
 import { escapeBytes, quoteBytes } from '../bytes/escape.ts'
@@ -9,15 +9,14 @@ import type { Magic } from '../rdb/format.ts'
 import type { RdbEvent } from '../rdb/walk.ts'
 import type { LongRecord } from '../resp/long-record.ts'
 import type { Batch, Oddity } from '../resp/scanner.ts'
-import { CallCache } from '../servers/call-cache.ts'
-import { type CommandTable, Flag, idOf, ids, isModuleName, knownTo } from '../servers/commands.ts'
-import { HAZARDOUS_IDS, hazardOf } from '../servers/hazards.ts'
-import { loadsRdb, SERVERS } from '../servers/servers.ts'
+import { loadsRdb } from '../servers/servers.ts'
 import { type Behind, countBehind, windowFrom } from './behind.ts'
+import { CommandCheck } from './command-check.ts'
 import { type Described, describeRecord } from './describe.ts'
 import { nameDamage } from './diagnose.ts'
+import { Judgement } from './judgement.ts'
 import type { LogServer } from './log-server.ts'
-import { type Verdict, worst } from './verdict.ts'
+import type { Verdict } from './verdict.ts'
 
 /** Where a part stands in its log. */
 export interface PartPlace {
@@ -54,16 +53,11 @@ export class PartCheck {
   losesPreamble = false
 
   readonly #place: PartPlace
-  readonly #findings: Findings
   readonly #server: LogServer
   readonly #databases: number
   readonly #context: Context
-  #table!: CommandTable
-  /** By id: 1 where a command needs a closer look than at its number of arguments. */
-  #special = new Uint8Array(0)
-  /** Calls that need no look any more. */
-  readonly #calls = new CallCache()
-  #verdict: Verdict = 'sound'
+  readonly #judgement: Judgement
+  #check: CommandCheck | undefined
   #commands = 0
   #size = 0
   #keys = 0
@@ -73,33 +67,34 @@ export class PartCheck {
   #firstCommand = -1
   /** Offset of the last boundary outside a transaction. */
   #boundary = 0
-  /** Where servers stop, or the transaction around it begins; infinite while they do not. */
-  #stop = Number.POSITIVE_INFINITY
-  /** Hazards in the open transaction. */
-  #queued: { readonly code: string; readonly offset: number; readonly message: string }[] = []
   #rdbHeader: { readonly magic: Magic; readonly version: number } | undefined
   #previous: Uint8Array = new Uint8Array(0)
 
   constructor(place: PartPlace, findings: Findings, server: LogServer, databases: number) {
     this.#place = place
-    this.#findings = findings
     this.#server = server
     this.#databases = databases
     this.#context = new Context(databases)
+    this.#judgement = new Judgement(place.file, findings)
+  }
+
+  /** End of what servers load. */
+  get #valid(): number {
+    return Math.min(this.#judgement.stop, this.#boundary)
   }
 
   async run(source: Source, progress?: (offset: number) => void): Promise<PartReport> {
     const end = await scanPart(source, this.#visitor(progress), { databases: this.#databases })
     this.#size = end.size
     await this.#close(source, end, progress)
-    const valid = Math.min(this.#stop, this.#boundary)
+    const { verdict } = this.#judgement
     return {
       file: this.#place.file,
       type: this.#place.type,
       format: end.format,
-      verdict: this.#verdict,
+      verdict,
       size: this.#size,
-      validUpTo: this.#verdict === 'sound' || this.#verdict === 'damaged' ? this.#size : valid,
+      validUpTo: verdict === 'sound' || verdict === 'damaged' ? this.#size : this.#valid,
       preambleEnd: end.preambleEnd,
       commands: this.#commands,
       keys: this.#keys,
@@ -118,247 +113,61 @@ export class PartCheck {
     }
   }
 
-  #add(code: string, severity: Severity, offset: number, message: string): void {
-    this.#findings.add({ code, severity, part: this.#place.file, offset, message })
-  }
-
-  /** Something that stops servers, in the record at `offset`. */
-  #refuse(code: string, offset: number, message: string): void {
-    this.#add(code, 'error', offset, message)
-    this.#verdict = worst(this.#verdict, 'corrupt')
-    this.#stop = Math.min(this.#stop, this.#context.transaction >= 0 ? this.#context.transaction : offset)
-  }
-
   #records(batch: Batch): void {
-    if (this.#special.length === 0) this.#settleServer()
-    const { bytes, view, record, first, start, length, count } = batch
-    const table = this.#table
-    const special = this.#special
-    const calls = this.#calls
+    const { bytes, record, first, count } = batch
+    const check = this.#commandCheck()
     let commands = count
     if (this.#firstCommand < 0) this.#firstCommand = firstCommandOf(batch)
     for (let i = 0; i < count; i++) {
-      const name = first[i]
-      const argc = first[i + 1] - name
-      if (argc === 0) {
+      const argc = first[i + 1] - first[i]
+      if (argc > 0) {
+        check.check(batch, i, argc)
+      } else {
         commands--
         this.#annotation(batch, i)
-        continue
       }
-      if (calls.has(view, start[name], length[name], argc)) continue
-      const id = table.lookup(bytes, start[name], length[name])
-      if (id < 0 || special[id] === 1 || !table.arityOk(id, argc)) this.#look(batch, i, id, argc)
-      else calls.add(view, start[name], length[name], argc)
     }
     this.#commands += commands
-    if (batch.oddities.length > 0) for (const oddity of batch.oddities) this.#odd(oddity)
+    for (const oddity of batch.oddities) this.#odd(oddity)
     this.#boundary = this.#context.transaction < 0 ? batch.base + record[count] : this.#context.transaction
     this.#previous = bytes.slice(record[count - 1], Math.min(record[count], record[count - 1] + PREVIOUS))
   }
 
   #long(record: LongRecord): void {
-    if (this.#special.length === 0) this.#settleServer()
-    const batch = record.asBatch()
     if (this.#firstCommand < 0) this.#firstCommand = record.offset
-    const name = batch.first[1] === 0 ? -1 : this.#table.lookup(batch.bytes, batch.start[0], batch.length[0])
-    if (name < 0 || this.#special[name] === 1 || !this.#table.arityOk(name, record.argc)) {
-      this.#look(batch, 0, name, record.argc)
-    }
+    this.#commandCheck().check(record.asBatch(), 0, record.argc)
     this.#commands++
     for (const oddity of record.oddities) this.#odd(oddity)
     this.#boundary = this.#context.transaction < 0 ? record.end : this.#context.transaction
     this.#previous = record.head.subarray(0, PREVIOUS)
   }
 
-  #settleServer(): void {
-    this.#table = this.#server.table
-    this.#special = new Uint8Array(this.#table.flags.length)
-    for (let id = 0; id < this.#special.length; id++) {
-      if (SPECIAL_IDS.has(id) || this.#table.isContainer(id) || (this.#table.flags[id] & Flag.Admin) !== 0) {
-        this.#special[id] = 1
-      }
-    }
-  }
-
-  /** A command that is not simply known, with the right number of arguments. */
-  #look(batch: Batch, i: number, id: number, argc: number): void {
-    const { bytes, start, length } = batch
-    const offset = batch.offset(i)
-    const a = batch.first[i]
-    const there = batch.first[i + 1] - a
-    const server = this.#server.name
-    const nameLength = there > 0 ? length[a] : 0
-    const text = escapeBytes(bytes.subarray(start[a], start[a] + nameLength), MAX_NAME)
-    if (id < 0) {
-      if (isModuleName(bytes, start[a], nameLength)) {
-        this.#add(
-          'command.module',
-          'warning',
-          offset,
-          `${text} is a module's command: a server loads it only with that module`,
-        )
-        return
-      }
-      const others = knownTo(bytes, start[a], nameLength)
-      const hint =
-        others.length > 0
-          ? ` (${others.join(', ')} know${others.length === 1 ? 's' : ''} it: --as ${others.at(-1)})`
-          : ''
-      this.#refuse(
-        'command.unknown',
-        offset,
-        `${server} knows no command "${text}"${hint}: ${others.length > 0 ? 'it does' : 'servers do'} not start on it`,
-      )
-      return
-    }
-    if (!this.#table.arityOk(id, argc)) {
-      this.#arity(offset, text, id, argc)
-      return
-    }
-    if (this.#table.isContainer(id) && there > 1) {
-      const sub = this.#table.lookupSub(id, bytes, start[a + 1], length[a + 1])
-      const subText = `${text} ${escapeBytes(bytes.subarray(start[a + 1], start[a + 1] + length[a + 1]), MAX_NAME)}`
-      if (sub < 0) {
-        this.#refuse(
-          'command.unknown',
-          offset,
-          `${server} knows no command "${subText}": it does not start on it`,
-        )
-        return
-      }
-      if (!this.#table.arityOk(sub, argc)) this.#arity(offset, subText, sub, argc)
-      else this.#effects(batch, a, there, sub, subText, offset)
-      return
-    }
-    this.#effects(batch, a, there, id, text, offset)
-    const open = this.#context.transaction
-    const problem = this.#context.control(batch, i, id)
-    if (problem !== undefined) this.#control(problem, batch, i, offset)
-    if (open >= 0 && this.#context.transaction < 0) this.#executed(open)
-  }
-
-  /** A command that is in order, and does something to the server that replays it. */
-  #effects(batch: Batch, a: number, there: number, id: number, text: string, offset: number): void {
-    const inside = this.#context.transaction >= 0
-    const hazard = hazardOf(id, batch, a, there, inside)
-    if (hazard !== undefined) {
-      const who = hazard.servers.length === SERVERS.length ? 'every server' : hazard.servers.join(', ')
-      const message = `${who} ${hazard.what} on ${text}; no server writes it into its log`
-      if (!hazard.servers.includes(this.#server.name)) {
-        this.#add('command.hazard', 'warning', offset, message)
-      } else if (inside) {
-        // What is queued happens at the EXEC, if there is one.
-        this.#queued.push({ code: 'command.hazard', offset, message })
-      } else {
-        this.#refuse('command.hazard', offset, message)
-      }
-    } else if (SCRIPT_IDS.has(id)) {
-      this.#add(
-        'command.script',
-        'warning',
-        offset,
-        `${text}: the script runs again as the log is loaded; where a call in it fails, outside a transaction, servers crash`,
-      )
-    } else if (id === ids.watch) {
-      this.#add(
-        'transaction.watch',
-        'warning',
-        offset,
-        'WATCH: if one of its keys changes before the next EXEC, servers pass over that transaction',
-      )
-    } else if ((this.#table.flags[id] & Flag.Admin) !== 0) {
-      this.#add(
-        'command.admin',
-        'warning',
-        offset,
-        `${text} is carried out as the log is loaded; no server writes it there`,
-      )
-    }
-  }
-
-  /** A transaction that began at `from` has come to its `EXEC`: what it queued happens. */
-  #executed(from: number): void {
-    for (const { code, offset, message } of this.#queued) {
-      this.#refuse(code, offset, message)
-      this.#stop = Math.min(this.#stop, from)
-    }
-    this.#queued = []
-  }
-
-  #arity(offset: number, text: string, id: number, argc: number): void {
-    const { min, max } = this.#table.arity(id)
-    const wanted =
-      min === max
-        ? `${min - 1}`
-        : max === Number.POSITIVE_INFINITY
-          ? `${min - 1} or more`
-          : `${min - 1} to ${max - 1}`
-    this.#refuse(
-      'command.arity',
-      offset,
-      `${text} with ${argc - 1} arguments instead of ${wanted}: valkey does not start on it; redis does not look, and loads it or crashes`,
-    )
-  }
-
-  #control(problem: ControlProblem, batch: Batch, i: number, offset: number): void {
-    switch (problem) {
-      case 'select': {
-        const a = batch.first[i] + 1
-        const db = escapeBytes(
-          batch.bytes.subarray(batch.start[a], batch.start[a] + batch.length[a]),
-          MAX_NAME,
-        )
-        this.#add(
-          'command.select',
-          'warning',
-          offset,
-          `SELECT ${db} fails with ${this.#databases} databases: what follows is written to database ${this.#context.db}`,
-        )
-        return
-      }
-      case 'exec-alone':
-        this.#damage(
-          'transaction.exec',
-          offset,
-          'EXEC without MULTI: servers pass over it, check-aof refuses it',
-        )
-        return
-      case 'multi-nested':
-        this.#damage(
-          'transaction.multi',
-          offset,
-          'MULTI inside MULTI: servers pass over it, check-aof refuses it',
-        )
-        return
-      case 'discard-alone':
-        this.#add('transaction.discard', 'warning', offset, 'DISCARD without MULTI: servers pass over it')
-        return
-    }
-  }
-
-  #damage(code: string, offset: number, message: string): void {
-    this.#add(code, 'error', offset, message)
-    this.#verdict = worst(this.#verdict, 'damaged')
+  /** Made with the first command: only then is it settled whose behaviour counts. */
+  #commandCheck(): CommandCheck {
+    this.#check ??= new CommandCheck(this.#server.table, this.#context, this.#databases, this.#judgement)
+    return this.#check
   }
 
   #odd({ code, offset }: Oddity): void {
     switch (code) {
       case 'resp.bulk.terminator':
-        this.#damage(
+        this.#judgement.blame(
+          'damaged',
           code,
           offset,
           'expected CR LF behind an argument, found other bytes: servers do not look at them, check-aof refuses them',
         )
         return
       case 'resp.header.line':
-        this.#damage(
+        this.#judgement.blame(
+          'damaged',
           code,
           offset,
           'expected a number and CR LF, found a line that servers read as one all the same; check-aof refuses it',
         )
         return
       case 'resp.header.form':
-        this.#add(code, 'warning', offset, 'a number in a form that servers read but do not write')
+        this.#judgement.warn(code, offset, 'a number in a form that servers read but do not write')
         return
     }
   }
@@ -366,9 +175,8 @@ export class PartCheck {
   #annotation(batch: Batch, i: number): void {
     if (this.#context.annotation(batch, i)) return
     const line = batch.bytes.subarray(batch.record[i], batch.record[i + 1])
-    this.#add(
+    this.#judgement.warn(
       'annotation.timestamp',
-      'warning',
       batch.offset(i),
       `a timestamp that is none: "${escapeBytes(line, MAX_NAME)}"; servers pass over it`,
     )
@@ -378,7 +186,6 @@ export class PartCheck {
   async #close(source: Source, end: PartEnd, progress?: (offset: number) => void): Promise<void> {
     const { error } = end
     this.#preamble = end.preambleEnd
-    if (this.#special.length === 0) this.#settleServer()
     if (end.format !== 'resp') this.#checkRdb()
     if (error === undefined) {
       if (end.offset === end.preambleEnd) this.#boundary = end.offset
@@ -394,40 +201,42 @@ export class PartCheck {
 
   #brokenCompression(end: PartEnd, { code, offset, message }: FormatError): void {
     const { transaction } = this.#context
-    this.#verdict = worst(this.#verdict, 'corrupt')
-    this.#stop = Math.min(
-      this.#stop,
-      transaction >= 0 ? transaction : end.format === 'rdb' ? 0 : this.#boundary,
-    )
+    const from = transaction >= 0 ? transaction : end.format === 'rdb' ? 0 : this.#boundary
     const known = `What it holds is known up to ${this.#size}.`
-    this.#add(code, 'error', offset, `${capital(message)} (offset in the compressed file). ${known}`)
+    this.#judgement.refuse(
+      code,
+      offset,
+      from,
+      `${capital(message)} (offset in the compressed file). ${known}`,
+    )
   }
 
   #brokenRdb({ code, offset, message }: FormatError): void {
-    this.#refuse(
+    this.#judgement.refuse(
       code,
       offset,
+      0,
       `${capital(message)}. Servers do not start on it: a preamble or base that is cut or changed is never loaded in part.`,
     )
-    this.#stop = 0
   }
 
   /** Functions as release candidates of Redis 7.0 wrote them. */
   #oldFunctions(offset: number): void {
     const server = this.#server.name
     if (server === 'redis-7.0') return
-    this.#refuse(
+    this.#judgement.refuse(
       'rdb.opcode',
       offset,
+      0,
       `functions in the form of a release candidate: redis 7.0 loads them, ${server} does not`,
     )
-    this.#stop = 0
   }
 
   #checkRdb(): void {
     const server = this.#server.name
     if (this.#place.type === 'incr') {
-      this.#damage(
+      this.#judgement.blame(
+        'damaged',
         'part.rdb-incr',
         0,
         'an RDB in the place of an incr part: servers load it, check-aof refuses it',
@@ -435,35 +244,32 @@ export class PartCheck {
     }
     if (this.#rdbHeader !== undefined && !loadsRdb(server, this.#rdbHeader.magic, this.#rdbHeader.version)) {
       const { magic, version } = this.#rdbHeader
-      this.#refuse('rdb.version', 0, `${magic} version ${version}: ${server} does not load it`)
-      this.#stop = 0
+      this.#judgement.refuse('rdb.version', 0, 0, `${magic} version ${version}: ${server} does not load it`)
     }
   }
 
   /** `MULTI` without `EXEC`, and the part ends with a whole command, or inside an annotation. */
   #openTransaction(): void {
     const at = this.#context.transaction
-    this.#stop = Math.min(this.#stop, at)
+    this.#judgement.stopAt(at)
     const said = [`MULTI without EXEC up to the end: none of its ${bytesOf(this.#size - at)} counts.`]
     if (this.#place.last) {
-      this.#verdict = worst(this.#verdict, 'torn')
       said.push(this.#loss('the transaction'))
       if (this.#preamble > 0 && this.#firstCommand === at) said.push(this.#preambleIsLost())
     } else {
       said.push(this.#tornTooEarly())
     }
-    this.#add('transaction.torn', 'error', at, said.join(' '))
+    this.#judgement.blame(this.#place.last ? 'torn' : 'corrupt', 'transaction.torn', at, said.join(' '))
   }
 
   /** A torn part that is not the last: worse than corrupt, since the first start hides it. */
   #tornTooEarly(): string {
-    this.#verdict = worst(this.#verdict, 'corrupt')
     this.doNotStart = true
     return 'Other parts follow: a server cuts this one on the disk and refuses to start; its next start succeeds and hides the loss.'
   }
 
   #loss(what: string): string {
-    const lost = this.#size - Math.min(this.#stop, this.#boundary)
+    const lost = this.#size - this.#valid
     return `A server with the default configuration starts and loses ${bytesOf(lost)}: ${what}.`
   }
 
@@ -479,18 +285,17 @@ export class PartCheck {
     if (this.#context.transaction >= 0) {
       this.#openTransaction()
     } else if (this.#place.last) {
-      this.#stop = Math.min(this.#stop, offset)
-      this.#verdict = worst(this.#verdict, 'torn')
+      this.#judgement.stopAt(offset)
       this.doNotStart = true
-      this.#add(
+      this.#judgement.blame(
+        'torn',
         code,
-        'error',
         offset,
         `${what} A server starts, appends behind the unfinished line, and refuses its next start: repair before starting it.`,
       )
     } else {
       this.#boundary = this.#size
-      this.#add(code, 'warning', offset, `${what} Servers load it, and write no more to this part.`)
+      this.#judgement.warn(code, offset, `${what} Servers load it, and write no more to this part.`)
     }
   }
 
@@ -502,7 +307,7 @@ export class PartCheck {
     progress?: (offset: number) => void,
   ): Promise<void> {
     const { transaction } = this.#context
-    this.#stop = Math.min(this.#stop, transaction >= 0 ? transaction : end.offset)
+    this.#judgement.stopAt(transaction >= 0 ? transaction : end.offset)
     const said = [foundInstead(error, end)]
     const damage = await nameDamage({
       error,
@@ -510,25 +315,24 @@ export class PartCheck {
       offset: end.offset,
       size: end.size,
       source,
-      table: this.#table,
+      table: this.#server.table,
     })
     if (damage !== undefined) said.push(damage)
     await this.#lookBehind(source, end, error, progress)
     if (error.kind === 'corrupt') {
-      this.#verdict = worst(this.#verdict, 'corrupt')
       said.push('Servers do not start on it.')
       if (this.behind !== undefined) {
         said.push(`Behind it, from ${this.behind.offset} on, stand ${commandsOf(this.behind)}.`)
       }
     } else if (this.#place.last) {
-      this.#verdict = worst(this.#verdict, 'torn')
       said.push(...this.#tornEnd(end, transaction >= 0))
     } else {
       said.push(this.#tornTooEarly())
     }
     const before = describeRecord(this.#previous)
     if (before !== undefined) said.push(`Before it: ${before.text}.`)
-    this.#add(error.code, 'error', error.offset, said.join(' '))
+    const verdict = error.kind === 'torn' && this.#place.last ? 'torn' : 'corrupt'
+    this.#judgement.blame(verdict, error.code, error.offset, said.join(' '))
   }
 
   /** What a server that starts on a torn end does. */
@@ -565,14 +369,14 @@ export class PartCheck {
   ): Promise<void> {
     if (source.seekable) {
       if (end.size - end.offset > 1) {
-        this.behind = await countBehind(windowFrom(source, end.offset + 1), this.#table, progress)
+        this.behind = await countBehind(windowFrom(source, end.offset + 1), this.#server.table, progress)
       }
       return
     }
     // A record larger than the window has gone by.
     this.behindUnknown = error.kind === 'torn' && end.window.offset > end.offset + 1
     if (end.window.offset === end.offset && end.window.start < end.window.end) end.window.start++
-    this.behind = await countBehind(end.window, this.#table, progress)
+    this.behind = await countBehind(end.window, this.#server.table, progress)
     this.#size = end.window.base + end.window.end
   }
 
@@ -621,10 +425,6 @@ function capital(text: string): string {
 
 /** Bytes that are shown of what was found instead. */
 const FOUND = 16
-const SCRIPT_IDS: ReadonlySet<number> = new Set(
-  ['eval', 'eval_ro', 'evalsha', 'evalsha_ro', 'fcall', 'fcall_ro'].map(idOf),
-)
-const SPECIAL_IDS: ReadonlySet<number> = new Set([...CONTROL_IDS, ...HAZARDOUS_IDS, ...SCRIPT_IDS, ids.watch])
 
 function firstCommandOf(batch: Batch): number {
   for (let i = 0; i < batch.count; i++) if (batch.argc(i) > 0) return batch.offset(i)
