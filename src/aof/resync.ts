@@ -66,9 +66,10 @@ export class Resync {
     const batch = this.#batch
     batch.clear(bytes, 0)
     const stop = this.#scanner.scan(batch, at, end, final)
-    if (batch.oddities.length > 0) return 'no'
+    const odd = batch.oddities[0]?.offset ?? Number.POSITIVE_INFINITY
     let commands = 0
     for (let i = 0; i < batch.count; i++) {
+      if (batch.record[i + 1] > odd) return 'no'
       if (batch.argc(i) === 0) {
         if (parseTimestamp(bytes, batch.record[i], batch.record[i + 1]) === undefined) return 'no'
       } else if (!isKnown(this.#table, batch, i)) {

@@ -24,7 +24,10 @@ export async function countBehind(
 ): Promise<Behind | undefined> {
   const resync = new Resync(table, window.bytes.length)
   const scanner = new Scanner()
-  const batch = new Batch(window.bytes.length)
+  // Behind a boundary only a little is read at first: where damage is dense, the rest would be read again and again.
+  const few = new Batch(window.bytes.length, 16)
+  const many = new Batch(window.bytes.length)
+  let batch = few
   let first = -1
   let commands = 0
   let bytes = 0
@@ -45,8 +48,8 @@ export async function countBehind(
       window.start = sound === batch.count ? next : batch.record[sound]
       synced = sound === batch.count && scanner.stop !== Stop.Error
       if (!synced) window.start++
-      else if (scanner.stop === Stop.Full) continue
-      if (!synced) continue
+      batch = synced ? many : few
+      if (!synced || scanner.stop === Stop.Full) continue
     } else {
       const boundary = resync.find(window.bytes, start, end, ended)
       if (boundary >= 0) {
@@ -70,8 +73,7 @@ export async function countBehind(
 
 /** Records before the first that no server writes so, or that the server does not know. */
 function soundRecords(batch: Batch, table: CommandTable): number {
-  const odd =
-    batch.oddities[0] === undefined ? Number.POSITIVE_INFINITY : batch.oddities[0].offset - batch.base
+  const odd = (batch.oddities[0]?.offset ?? Number.POSITIVE_INFINITY) - batch.base
   let count = 0
   while (count < batch.count && batch.record[count + 1] <= odd) {
     if (batch.argc(count) > 0 && !isKnown(table, batch, count)) break

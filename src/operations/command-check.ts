@@ -73,7 +73,7 @@ export class CommandCheck {
       const hint =
         others.length > 0
           ? ` (${others.join(', ')} know${others.length === 1 ? 's' : ''} it: --as ${others.at(-1)})`
-          : ''
+          : ' (--allow-commands takes it as it is)'
       this.#refuse(
         'command.unknown',
         offset,
@@ -113,7 +113,7 @@ export class CommandCheck {
     const hazard = hazardOf(id, batch, a, there, inside)
     if (hazard !== undefined) {
       const who = hazard.servers.length === SERVERS.length ? 'every server' : hazard.servers.join(', ')
-      const message = `${who} ${hazard.what} on ${text}; no server writes it into its log`
+      const message = `${text}: ${who} ${hazard.what}; no server writes it into its log`
       if (!hazard.servers.includes(this.#table.server)) {
         this.#judgement.warn('command.hazard', offset, message)
       } else if (inside) {

@@ -29,7 +29,7 @@ export function describeRecord(bytes: Uint8Array): Described | undefined {
     if (line === undefined || line instanceof Error) break
     const there = Math.min(line.value, bytes.length - line.next)
     const isWhole = line.next + line.value + 2 <= bytes.length
-    if (shown.length < MAX_SHOWN_ARGUMENTS && there > 0) {
+    if (shown.length < MAX_SHOWN_ARGUMENTS && (there > 0 || isWhole)) {
       shown.push(word(bytes.subarray(line.next, line.next + there), line.value))
     }
     if (!isWhole) break

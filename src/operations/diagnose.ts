@@ -57,17 +57,18 @@ function isInline(head: string, table: CommandTable): boolean {
 
 /** How many zero bytes stand in a row from `at` on. */
 async function zerosFrom({ rest, offset, source, size }: Scene, at: number): Promise<number> {
-  const here = at - offset
-  let end = here
-  while (here >= 0 && end < rest.length && rest[end] === 0) end++
-  if (here < 0 || end < rest.length || !source.seekable) return Math.max(0, end - here)
+  let position = at
+  while (position - offset < rest.length) {
+    if (rest[position - offset] !== 0) return position - at
+    position++
+  }
+  if (!source.seekable) return position - at
   const block = new Uint8Array(BLOCK)
-  let position = offset + rest.length
   while (position < size) {
     const read = await source.readAt(block, position)
+    if (read === 0) break
     const other = block.subarray(0, read).findIndex(byte => byte !== 0)
     if (other >= 0) return position + other - at
-    if (read === 0) break
     position += read
   }
   return position - at

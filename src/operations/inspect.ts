@@ -2,14 +2,14 @@ import { CONTROL_IDS, Context } from '../aof/context.ts'
 import type { Finding } from '../aof/finding.ts'
 import { type Input, openPart, type Part } from '../aof/parts.ts'
 import { type PartVisitor, scanPart } from '../aof/scan.ts'
-import type { FormatError } from '../bytes/errors.ts'
+import { type FormatError, torn } from '../bytes/errors.ts'
 import { type Writers, writersOf } from '../bytes/open-files.ts'
 import type { Source } from '../bytes/source.ts'
 import type { Magic } from '../rdb/format.ts'
 import type { RdbEvent } from '../rdb/walk.ts'
 import type { LongRecord } from '../resp/long-record.ts'
 import type { Batch } from '../resp/scanner.ts'
-import type { CommandTable } from '../servers/commands.ts'
+import { type CommandTable, isModuleName } from '../servers/commands.ts'
 import type { ServerName } from '../servers/servers.ts'
 import { LogServer } from './log-server.ts'
 import type { LogOptions } from './verify.ts'
@@ -35,7 +35,9 @@ export interface PartSummary {
   readonly lastTimestamp?: number
   /** Closed by `EXEC`. */
   readonly transactions: number
-  /** Why reading ended before the end. */
+  /** Places that servers or check-aof refuse, beside {@link error}: verify says what they are. */
+  readonly wrong: number
+  /** Why reading ended before the end, or a transaction that nothing ends. */
   readonly error?: FormatError
 }
 
@@ -73,7 +75,9 @@ export async function inspectLog(
       const summary = await count.run(source, progress && (offset => progress(before + offset)))
       parts.push(summary)
       bytes += summary.size
-      base += part.role === 'base' ? summary.size : part.role === 'single' ? count.preambleEnd : 0
+      if (part.role === 'base') base += summary.size
+      // An RDB alone has not grown: it is no log.
+      else if (part.role === 'single' && summary.format === 'rdb+resp') base += count.preambleEnd
     } finally {
       await source.close()
     }
@@ -86,7 +90,7 @@ export async function inspectLog(
     growthPercent: base === 0 ? undefined : Math.floor((bytes * 100) / base) - 100,
     server: server.name,
     findings: input.findings,
-    writers: last === undefined ? { pids: [], known: false } : await writersOf(last.path),
+    writers: last?.size === undefined ? { pids: [], known: false } : await writersOf(last.path),
   }
 }
 
@@ -102,6 +106,7 @@ class PartCount implements PartVisitor {
   #header: { readonly magic: Magic; readonly version: number } | undefined
   #keys = 0
   #commands = 0
+  #wrong = 0
   #firstTimestamp: number | undefined
 
   constructor(part: Part, server: LogServer, databases: number) {
@@ -114,6 +119,10 @@ class PartCount implements PartVisitor {
     this.#progress = progress
     const end = await scanPart(source, this, { databases: Number.POSITIVE_INFINITY })
     this.preambleEnd = end.preambleEnd
+    const { transaction } = this.#context
+    const open =
+      transaction < 0 ? undefined : torn('transaction.torn', transaction, 'MULTI without EXEC up to the end')
+    const error = end.error ?? open
     const last = this.#context.time
     return {
       file: this.#part.name,
@@ -130,7 +139,8 @@ class PartCount implements PartVisitor {
         ? {}
         : { firstTimestamp: this.#firstTimestamp, lastTimestamp: last }),
       transactions: this.#context.transactions,
-      ...(end.error === undefined ? {} : { error: end.error }),
+      wrong: this.#wrong,
+      ...(error === undefined ? {} : { error }),
     }
   }
 
@@ -167,10 +177,22 @@ class PartCount implements PartVisitor {
         continue
       }
       const id = table.lookup(batch.bytes, batch.start[a], batch.length[a])
-      if (CONTROL_IDS.has(id)) context.control(batch, i, id)
-      else this.#databases.add(context.db)
+      if (CONTROL_IDS.has(id)) {
+        const problem = context.control(batch, i, id)
+        if (problem === 'exec-alone' || problem === 'multi-nested') this.#wrong++
+      } else {
+        this.#databases.add(context.db)
+        if (
+          id >= 0
+            ? !table.arityOk(id, batch.argc(i))
+            : !isModuleName(batch.bytes, batch.start[a], batch.length[a])
+        ) {
+          this.#wrong++
+        }
+      }
     }
     this.#commands += commands
+    for (const { code } of batch.oddities) if (code !== 'resp.header.form') this.#wrong++
   }
 
   long(_: LongRecord): void {

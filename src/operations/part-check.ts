@@ -5,17 +5,15 @@ import type { FormatError } from '../bytes/errors.ts'
 import { escapeBytes, quoteBytes } from '../bytes/escape.ts'
 import { formatCount } from '../bytes/figures.ts'
 import type { Source } from '../bytes/source.ts'
-import type { Magic } from '../rdb/format.ts'
-import type { RdbEvent } from '../rdb/walk.ts'
 import type { LongRecord } from '../resp/long-record.ts'
 import type { Batch, Oddity } from '../resp/scanner.ts'
-import { loadsRdb } from '../servers/servers.ts'
 import { type Behind, countBehind, windowFrom } from './behind.ts'
 import { CommandCheck } from './command-check.ts'
 import { type Described, describeRecord } from './describe.ts'
 import { nameDamage } from './diagnose.ts'
 import { Judgement } from './judgement.ts'
 import type { LogServer } from './log-server.ts'
+import { RdbCheck } from './rdb-check.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Where a part stands in its log. */
@@ -57,17 +55,16 @@ export class PartCheck {
   readonly #databases: number
   readonly #context: Context
   readonly #judgement: Judgement
+  readonly #rdbCheck: RdbCheck
   #check: CommandCheck | undefined
   #commands = 0
   #size = 0
-  #keys = 0
   /** End of the RDB at its start; 0 when there is none. */
   #preamble = 0
   /** Offset of the first command, annotations left aside; -1 while there is none. */
   #firstCommand = -1
   /** Offset of the last boundary outside a transaction. */
   #boundary = 0
-  #rdbHeader: { readonly magic: Magic; readonly version: number } | undefined
   #previous: Uint8Array = new Uint8Array(0)
 
   constructor(place: PartPlace, findings: Findings, server: LogServer, databases: number) {
@@ -76,6 +73,7 @@ export class PartCheck {
     this.#databases = databases
     this.#context = new Context(databases)
     this.#judgement = new Judgement(place.file, findings)
+    this.#rdbCheck = new RdbCheck(server, this.#judgement)
   }
 
   /** End of what servers load. */
@@ -97,13 +95,13 @@ export class PartCheck {
       validUpTo: verdict === 'sound' || verdict === 'damaged' ? this.#size : this.#valid,
       preambleEnd: end.preambleEnd,
       commands: this.#commands,
-      keys: this.#keys,
+      keys: this.#rdbCheck.keys,
     }
   }
 
   #visitor(progress: ((offset: number) => void) | undefined): PartVisitor {
     return {
-      rdb: event => this.#rdb(event),
+      rdb: event => this.#rdbCheck.event(event),
       records: batch => this.#records(batch),
       long: record => this.#long(record),
       progress: offset => {
@@ -128,7 +126,10 @@ export class PartCheck {
       }
     }
     this.#commands += commands
-    for (const oddity of batch.oddities) this.#odd(oddity)
+    for (const oddity of batch.oddities) {
+      const at = oddity.offset - batch.base
+      this.#odd(oddity, bytes.subarray(at, at + oddity.length))
+    }
     this.#boundary = this.#context.transaction < 0 ? batch.base + record[count] : this.#context.transaction
     this.#previous = bytes.slice(record[count - 1], Math.min(record[count], record[count - 1] + PREVIOUS))
   }
@@ -148,14 +149,16 @@ export class PartCheck {
     return this.#check
   }
 
-  #odd({ code, offset }: Oddity): void {
+  #odd({ code, offset }: Oddity, bytes?: Uint8Array): void {
+    const found = bytes === undefined ? 'something else' : quoteBytes(bytes, MAX_NAME)
+
     switch (code) {
       case 'resp.bulk.terminator':
         this.#judgement.blame(
           'damaged',
           code,
           offset,
-          'expected CR LF behind an argument, found other bytes: servers do not look at them, check-aof refuses them',
+          `expected "\\r\\n" behind an argument, found ${found}: servers do not look at it, check-aof refuses it`,
         )
         return
       case 'resp.header.line':
@@ -163,11 +166,11 @@ export class PartCheck {
           'damaged',
           code,
           offset,
-          'expected a number and CR LF, found a line that servers read as one all the same; check-aof refuses it',
+          `expected a number and "\\r\\n", found ${found}: servers read it all the same, check-aof refuses it`,
         )
         return
       case 'resp.header.form':
-        this.#judgement.warn(code, offset, 'a number in a form that servers read but do not write')
+        this.#judgement.warn(code, offset, `a number in a form that servers read but do not write: ${found}`)
         return
     }
   }
@@ -220,20 +223,7 @@ export class PartCheck {
     )
   }
 
-  /** Functions as release candidates of Redis 7.0 wrote them. */
-  #oldFunctions(offset: number): void {
-    const server = this.#server.name
-    if (server === 'redis-7.0') return
-    this.#judgement.refuse(
-      'rdb.opcode',
-      offset,
-      0,
-      `functions in the form of a release candidate: redis 7.0 loads them, ${server} does not`,
-    )
-  }
-
   #checkRdb(): void {
-    const server = this.#server.name
     if (this.#place.type === 'incr') {
       this.#judgement.blame(
         'damaged',
@@ -242,10 +232,7 @@ export class PartCheck {
         'an RDB in the place of an incr part: servers load it, check-aof refuses it',
       )
     }
-    if (this.#rdbHeader !== undefined && !loadsRdb(server, this.#rdbHeader.magic, this.#rdbHeader.version)) {
-      const { magic, version } = this.#rdbHeader
-      this.#judgement.refuse('rdb.version', 0, 0, `${magic} version ${version}: ${server} does not load it`)
-    }
+    this.#rdbCheck.end()
   }
 
   /** `MULTI` without `EXEC`, and the part ends with a whole command, or inside an annotation. */
@@ -378,24 +365,6 @@ export class PartCheck {
     if (end.window.offset === end.offset && end.window.start < end.window.end) end.window.start++
     this.behind = await countBehind(end.window, this.#server.table, progress)
     this.#size = end.window.base + end.window.end
-  }
-
-  #rdb(event: RdbEvent): void {
-    switch (event.kind) {
-      case 'header':
-        this.#rdbHeader = event
-        this.#server.noteMagic(event.magic)
-        return
-      case 'aux':
-        this.#server.noteAux(event.name, event.value)
-        return
-      case 'entries':
-        this.#keys += event.entries.count
-        return
-      case 'function-pre-release':
-        this.#oldFunctions(event.offset)
-        return
-    }
   }
 }
 

@@ -12,6 +12,10 @@ export interface ServerFacts {
   readonly bit: number
   /** RDB versions that it loads in a log, by the magic before them: lowest and highest. */
   readonly rdb: { readonly REDIS: VersionRange; readonly VALKEY?: VersionRange }
+  /** The highest type of value that it knows in a file with the magic; it does not look at the file's version. */
+  readonly types: { readonly REDIS: number; readonly VALKEY?: number }
+  /** Whether it passes over the sizes of a cluster's slots (opcode 244). */
+  readonly slots: boolean
 }
 
 type VersionRange = readonly [lowest: number, highest: number]
@@ -20,14 +24,32 @@ type VersionRange = readonly [lowest: number, highest: number]
 export const SERVERS: readonly ServerName[] = ['redis-7.0', 'redis-8.0', 'valkey-8.1', 'valkey-9.1']
 
 export const SERVER_FACTS: Readonly<Record<ServerName, ServerFacts>> = {
-  'redis-7.0': { name: 'redis-7.0', family: 'redis', tried: '7.0.15', bit: 1, rdb: { REDIS: [1, 10] } },
-  'redis-8.0': { name: 'redis-8.0', family: 'redis', tried: '8.0.6', bit: 2, rdb: { REDIS: [1, 12] } },
+  'redis-7.0': {
+    name: 'redis-7.0',
+    family: 'redis',
+    tried: '7.0.15',
+    bit: 1,
+    rdb: { REDIS: [1, 10] },
+    types: { REDIS: 19 },
+    slots: false,
+  },
+  'redis-8.0': {
+    name: 'redis-8.0',
+    family: 'redis',
+    tried: '8.0.6',
+    bit: 2,
+    rdb: { REDIS: [1, 12] },
+    types: { REDIS: 25 },
+    slots: true,
+  },
   'valkey-8.1': {
     name: 'valkey-8.1',
     family: 'valkey',
     tried: '8.1.1',
     bit: 4,
     rdb: { REDIS: [1, 11] },
+    types: { REDIS: 21 },
+    slots: false,
   },
   'valkey-9.1': {
     name: 'valkey-9.1',
@@ -35,6 +57,8 @@ export const SERVER_FACTS: Readonly<Record<ServerName, ServerFacts>> = {
     tried: '9.1.2',
     bit: 8,
     rdb: { REDIS: [1, 11], VALKEY: [80, 80] },
+    types: { REDIS: 21, VALKEY: 22 },
+    slots: true,
   },
 }
 
@@ -57,6 +81,11 @@ export function serversIn(bits: number): ServerName[] {
 export function loadsRdb(server: ServerName, magic: 'REDIS' | 'VALKEY', version: number): boolean {
   const range = SERVER_FACTS[server].rdb[magic]
   return range !== undefined && version >= range[0] && version <= range[1]
+}
+
+/** Whether `server` knows a type of value in a file with this magic. */
+export function loadsType(server: ServerName, magic: 'REDIS' | 'VALKEY', type: number): boolean {
+  return type <= (SERVER_FACTS[server].types[magic] ?? -1)
 }
 
 /**

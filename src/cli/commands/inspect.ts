@@ -27,7 +27,7 @@ export const inspect = defineCommand({
       args.json === true ? toJson(jsonReport(args.path, inspection)) : textReport(args.path, inspection, io),
     )
     const damaged =
-      inspection.parts.some(({ error }) => error !== undefined) ||
+      inspection.parts.some(({ error, wrong }) => error !== undefined || wrong > 0) ||
       inspection.findings.some(({ severity }) => severity === 'error')
     return damaged ? Exit.Damaged : Exit.Ok
   },
@@ -40,12 +40,13 @@ function jsonReport(
   return {
     path: jsonName(path),
     layout,
-    parts: parts.map(({ aux, error, ...part }) => ({
+    parts: parts.map(({ aux, error, wrong, ...part }) => ({
       ...part,
       file: jsonName(part.file),
       ...(aux === undefined
         ? {}
         : { aux: Object.fromEntries([...aux].map(([name, value]) => [name, jsonBytes(value)])) }),
+      ...(wrong === 0 ? {} : { wrong }),
       ...(error === undefined
         ? {}
         : { error: { code: error.code, offset: error.offset, message: error.message } }),
@@ -65,35 +66,34 @@ function textReport(path: string, inspection: Inspection, io: Io): string {
   const { style } = io
   const { parts, writers, growthPercent } = inspection
   const title = (text: string) => style.dim(text)
-  const blocks = [
-    renderTable(
-      [
-        { title: title('part') },
-        { title: title('type') },
-        { title: title('format') },
-        { title: title('size'), right: true },
-        { title: title('keys'), right: true },
-        { title: title('commands'), right: true },
-        { title: title('transactions'), right: true },
-        { title: title('databases') },
-        { title: title('time') },
-      ],
-      parts.map(part => [
-        escapeName(part.file),
-        part.type,
-        part.format,
-        formatBytes(part.size),
-        formatCount(part.keys),
-        formatCount(part.commands),
-        formatCount(part.transactions),
-        ranges(part.databases),
-        times(part),
-      ]),
-    ),
-  ]
+  const table = renderTable(
+    [
+      { title: title('part') },
+      { title: title('type') },
+      { title: title('format') },
+      { title: title('size'), right: true },
+      { title: title('keys'), right: true },
+      { title: title('commands'), right: true },
+      { title: title('transactions'), right: true },
+      { title: title('databases') },
+      { title: title('time') },
+    ],
+    parts.map(part => [
+      escapeName(part.file),
+      part.type,
+      part.format,
+      formatBytes(part.size),
+      formatCount(part.keys),
+      formatCount(part.commands),
+      formatCount(part.transactions),
+      ranges(part.databases),
+      times(part),
+    ]),
+  )
+  const blocks = parts.length > 0 ? [table] : []
   for (const part of parts) {
     if (part.rdbVersion === undefined) continue
-    const aux = [...(part.aux ?? [])].map(([name, value]) => `${escapeName(name)}=${escapeBytes(value, 60)}`)
+    const aux = [...(part.aux ?? [])].map(([name, value]) => `${escapeName(name)}=${auxValue(name, value)}`)
     blocks.push(`${escapeName(part.file)}: ${part.rdbMagic} version ${part.rdbVersion}; ${aux.join(', ')}\n`)
   }
   const broken = parts.filter(({ error }) => error !== undefined)
@@ -108,10 +108,26 @@ function textReport(path: string, inspection: Inspection, io: Io): string {
       `${style.red('Not read to the end')}: ${escapeName(file)}:${error?.offset}: ${error?.message} (${error?.code}).`,
     )
   }
-  if (broken.length > 0) lines.push(`Next: ${style.bold(`aofkit verify ${quoteForShell(path)}`)}`)
+  for (const { file, wrong } of parts) {
+    if (wrong > 0) {
+      lines.push(
+        `${style.red('Damaged')}: ${escapeName(file)} has ${plural(wrong, 'place')} that servers or check-aof refuse.`,
+      )
+    }
+  }
+  if (parts.some(({ error, wrong }) => error !== undefined || wrong > 0))
+    lines.push(`Next: ${style.bold(`aofkit verify ${quoteForShell(path)}`)}`)
   blocks.push(`${lines.join('\n')}\n`)
   if (inspection.findings.length > 0) blocks.push(renderFindings(inspection.findings, style))
   return blocks.join('\n')
+}
+
+/** Times and sizes for people. */
+function auxValue(name: string, value: Uint8Array): string {
+  const text = escapeBytes(value, 60)
+  if (name === 'ctime' && /^\d{1,12}$/.test(text)) return formatTime(Number(text))
+  if (name === 'used-mem' && /^\d{1,15}$/.test(text)) return formatBytes(Number(text)).replace(' ', '')
+  return text
 }
 
 /** `0-3, 7` */

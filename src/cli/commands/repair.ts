@@ -28,6 +28,7 @@ import {
 import { renderVerdict } from '../render/findings.ts'
 import { jsonName, toJson } from '../render/json.ts'
 import { startProgress } from '../render/progress.ts'
+import { repeated } from '../repeated.ts'
 
 export const repair = defineCommand({
   command: 'repair <path>',
@@ -74,7 +75,11 @@ Exit status: 0 the result loads, 1 with --dry-run: there is something to cut, 2 
       if (dryRun) {
         const spans = plannedSpans(plan)
         const shown = args.json === true ? [] : await preview(plan, sources.open)
-        io.out(args.json === true ? jsonReport(plan, spans, null) : dryRunReport(args.path, plan, shown, io))
+        io.out(
+          args.json === true
+            ? jsonReport(plan, spans, null)
+            : dryRunReport(args.path, plan, shown, repeated(args, REPEATED), io),
+        )
         return plan.changes ? Exit.Damaged : Exit.Ok
       }
       if (output === undefined && !plan.changes) {
@@ -194,12 +199,29 @@ async function preview(plan: RepairPlan, open: PartOpener): Promise<Preview[]> {
   return previews
 }
 
-function dryRunReport(path: string, plan: RepairPlan, previews: readonly Preview[], io: Io): string {
+/** Options that the repair must have, as its dry run had them. */
+const REPEATED = [
+  'as',
+  'databases',
+  'allow-commands',
+  'keep-later-parts',
+  'allow-empty',
+  'normalize',
+  'max-loss',
+] as const
+
+function dryRunReport(
+  path: string,
+  plan: RepairPlan,
+  previews: readonly Preview[],
+  options: string,
+  io: Io,
+): string {
   const { style } = io
   const { report, kept, cut, parts } = plan
-  const lines = [
-    `${style.bold(renderVerdict(report.verdict, style))}: ${plural(report.findings.length, 'finding')}; verify lists them.`,
-  ]
+  const verdict = style.bold(renderVerdict(report.verdict, style))
+  const count = report.findings.length
+  const lines = [count === 0 ? verdict : `${verdict}: ${plural(count, 'finding')}, which verify lists`]
   if (!plan.changes) {
     if (report.verdict === 'damaged')
       lines.push('Servers load all of it. --normalize would write it so that check-aof accepts it too.')
@@ -223,11 +245,9 @@ function dryRunReport(path: string, plan: RepairPlan, previews: readonly Preview
   lines.push(
     `Keeps ${exactBytes(kept)}, cuts ${exactBytes(cut)}${report.behind === undefined ? '' : `, with ${plural(report.behind.commands, 'whole command')} behind the damage`}.`,
   )
-  const quoted = quoteForShell(path)
-  const normalize = parts.some(({ action }) => action === 'normalize') ? ' --normalize' : ''
-  lines.push(
-    `Next: ${style.bold(`aofkit repair ${quoted}${normalize} --output DEST`)}, or --in-place, which keeps the old file as NAME.old`,
-  )
+  const inPlace = plan.input.compression === undefined && plan.input.size !== undefined
+  const call = style.bold(`aofkit repair ${quoteForShell(path)}${options} --output DEST`)
+  lines.push(`Next: ${call}${inPlace ? ', or --in-place, which keeps the old file as NAME.old' : ''}`)
   return `${lines.join('\n')}\n`
 }
 
