@@ -7,8 +7,13 @@ import { parseTimestamp } from './annotation.ts'
 const EVIDENCE = 3
 /** Timestamps that may stand between them: servers write one before the first command of a second. */
 const MOST_ANNOTATIONS = 5
-/** Arguments of one of them at most, so that looking at every place takes a time that grows with their number alone. */
-const MOST_ARGUMENTS = 1000
+/**
+ * Arguments that may be read in vain, and how many more with each byte that is passed. When they are used up, only
+ * records of few arguments are looked at: so the time grows with the number of bytes, whatever they are.
+ */
+const CREDIT = 50_000
+const CREDIT_A_BYTE = 4
+const FEW_ARGUMENTS = 100
 
 /**
  * Finds places where commands begin, in bytes whose framing was lost. The format has no checksums and no blocks, and
@@ -18,7 +23,7 @@ const MOST_ARGUMENTS = 1000
  */
 export class Resync {
   readonly #table: CommandTable
-  readonly #scanner = new Scanner(MOST_ARGUMENTS)
+  readonly #scanner = new Scanner()
   readonly #batch: Batch
 
   /** @param window the most bytes that {@link find} will be given at once */
@@ -34,13 +39,18 @@ export class Resync {
   find(bytes: Uint8Array, from: number, end: number, final: boolean): number {
     let at = from
     for (;;) {
+      const before = at
       at = bytes.indexOf(STAR, at)
+      this.#credit += CREDIT_A_BYTE * (at < 0 ? 0 : at - before + 1)
       if (at < 0 || at >= end) {
         this.undecided = end
         return -1
       }
+      this.#scanner.most = this.#credit > 0 ? Number.POSITIVE_INFINITY : FEW_ARGUMENTS
+      this.#scanner.read = 0
       const verdict = this.#judge(bytes, at, end, final)
       if (verdict === 'boundary') return at
+      this.#credit -= this.#scanner.read
       if (verdict === 'more') {
         this.undecided = at
         return -1
@@ -50,6 +60,7 @@ export class Resync {
   }
 
   undecided = 0
+  #credit = CREDIT
 
   /** Whether the first argument, as far as it is there, can be a name: cheaper than to read the record first. */
   #beginsWithName(bytes: Uint8Array, at: number, end: number): boolean {

@@ -6,6 +6,12 @@ export interface FlagOption {
   readonly boolean: true
   readonly describe: string
   readonly group?: string
+  /** On by default: `--no-NAME` switches it off, and is what help shows. */
+  readonly negated?: true
+}
+
+export function isFlag(option: FlagOption | WordOption): option is FlagOption {
+  return 'boolean' in option
 }
 
 /** An option with a value. */

@@ -1,4 +1,3 @@
-import yargs from 'yargs'
 import manifest from '../../package.json' with { type: 'json' }
 import { FormatError, JobError } from '../bytes/errors.ts'
 import { escapeName } from '../bytes/escape.ts'
@@ -7,6 +6,7 @@ import { removeTemporaries } from '../bytes/temporaries.ts'
 import type { Command } from './define.ts'
 import { Exit } from './exit.ts'
 import { type Io, processIo } from './io.ts'
+import { parseCommand, parseOverview } from './parse.ts'
 
 const COMMANDS: readonly { name: string; describe: string; load: () => Promise<Command> }[] = [
   {
@@ -36,79 +36,50 @@ const COMMANDS: readonly { name: string; describe: string; load: () => Promise<C
  * standard error.
  */
 export async function main(argv: readonly string[], io: Io): Promise<Exit> {
-  let status: Exit = Exit.Ok
+  // The command is the first word that is no option.
+  const at = argv.findIndex(word => !word.startsWith('-'))
+  const known = argv.slice(0, at).includes('--') ? undefined : COMMANDS.find(({ name }) => name === argv[at])
   try {
-    const loaded = COMMANDS.find(({ name }) => name === argv[0])
-    const called = await loaded?.load()
-    const parser = yargs()
-      .scriptName('aofkit')
-      .usage('aofkit COMMAND PATH [OPTION ...]')
-      .locale('en')
-      .version(manifest.version)
-      .alias({ help: 'h' })
-      .parserConfiguration({ 'duplicate-arguments-array': true, 'parse-numbers': false })
-      .strict()
-      .demandCommand(1, 'Which command? `aofkit --help` lists them.')
-      .wrap(Math.min(io.columns ?? 100, 120))
-      .exitProcess(false)
-      .fail((message, error) => {
-        throw error ?? new JobError('usage', message)
-      })
-      .epilogue(
-        'PATH is an AOF file, an RDB file, a manifest, a folder of a multi-part AOF (appendonlydir, or the data folder around it), or - for standard input; single files may be compressed with gzip or zstd.\nExit status: 0 sound or done, 1 damage or difference, 2 the job could not be done.',
-      )
-    for (const { name, describe } of COMMANDS) {
-      if (name !== argv[0] || called === undefined) parser.command(`${name} <path>`, describe)
-    }
-    if (called !== undefined) {
-      parser.command(
-        called.command,
-        called.describe,
-        builder => {
-          builder
-            .usage(`aofkit ${called.command.replace('<path>', 'PATH')} [OPTION ...]\n\n${called.describe}`)
-            .positional('path', {
-              type: 'string',
-              demandOption: true,
-              describe: 'What to read (see aofkit --help)',
-            })
-            .options(called.options)
-          for (const [call, says] of called.examples ?? []) builder.example(call, says)
-          if (called.epilogue !== undefined) builder.epilogue(called.epilogue)
-          return builder
-        },
-        async args => {
-          // yargs makes an empty string of a dash that stands for standard input.
-          const path = args.path === '' && argv.includes('-') ? '-' : args.path
-          status = await called.run({ ...args, path } as never, io)
-        },
-      )
-    }
-    const output = await new Promise<string>((resolve, reject) => {
-      parser
-        .parseAsync([...argv], {}, (error, _args, text) => (error ? reject(error) : resolve(text)))
-        .catch(reject)
-    })
-    if (output !== '') io.out(`${output}\n`)
+    const options = { version: manifest.version, columns: Math.min(io.columns ?? 100, 120) }
+    const command = await known?.load()
+    const call =
+      known === undefined || command === undefined
+        ? await parseOverview(COMMANDS, argv, options)
+        : await parseCommand(known.name, command, argv.toSpliced(at, 1), options)
+    let status: Exit = Exit.Ok
+    if ('text' in call) io.out(`${call.text}\n`)
+    else status = (await command?.run(call.args as never, io)) ?? Exit.Ok
     await io.flush()
     return status
   } catch (error) {
     await io.flush()
-    io.err(`${describeError(error)}\n`)
+    io.err(`${describeError(error, known?.name)}\n`)
     return error instanceof FormatError ? Exit.Damaged : Exit.Failed
   }
 }
 
-function describeError(error: unknown): string {
+/** @param command that was called */
+function describeError(error: unknown, command: string | undefined): string {
   if (error instanceof JobError) {
     const text = `aofkit: ${error.message}`
-    if (error.code === 'usage') return `${text}\nTry: aofkit --help`
+    if (error.code === 'usage') {
+      return `${text}\nTry: aofkit ${command === undefined ? '' : `${command} `}--help`
+    }
     return error.hint === undefined ? text : `${text}\n${error.hint}`
   }
   if (error instanceof FormatError) return `aofkit: ${error.message} (${error.code} at ${error.offset})`
-  const message = error instanceof Error ? error.message : String(error)
   if (process.env.AOFKIT_DEBUG !== undefined && error instanceof Error) return `aofkit: ${error.stack}`
-  return `aofkit: ${escapeName(message)}`
+  return `aofkit: ${escapeName(unexpected(error))}`
+}
+
+/** What can be said of something that was thrown: it need not be an error, nor have a message. */
+function unexpected(error: unknown): string {
+  try {
+    if (error instanceof Error) return error.message || error.name
+    return String(error) || 'failed without a reason'
+  } catch {
+    return 'failed without a reason'
+  }
 }
 
 /** The process itself: its arguments, its output, its signals; `bin/aofkit.js` is this call. */

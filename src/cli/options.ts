@@ -1,4 +1,5 @@
 import { JobError } from '../bytes/errors.ts'
+import { escapeName } from '../bytes/escape.ts'
 import type { LogOptions } from '../operations/verify.ts'
 import { isServerName, SERVERS, type ServerName } from '../servers/servers.ts'
 import type { FlagOption, Given, WordOption } from './define.ts'
@@ -19,8 +20,13 @@ export function list(value: Given): string[] {
   return all.flatMap(item => item.split(',')).filter(item => item !== '')
 }
 
+/** @param message a line; words of the call in it are escaped */
 export function usage(message: string): JobError {
   return new JobError('usage', message)
+}
+
+function shown(text: string): string {
+  return `"${escapeName(text)}"`
 }
 
 /** A whole number, 0 or more. */
@@ -29,7 +35,7 @@ export function wholeNumber(option: string, value: Given, least = 0): number | u
   if (text === undefined) return undefined
   const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
   if (!(Number.isSafeInteger(number) && number >= least)) {
-    throw usage(`--${option} takes a whole number from ${least} on, not "${text}"`)
+    throw usage(`--${option} takes a whole number from ${least} on, not ${shown(text)}`)
   }
   return number
 }
@@ -52,7 +58,7 @@ export function size(option: string, value: Given): number | undefined {
   const [, digits = '', unit = ''] = /^(\d{1,15})([a-z]*)$/.exec(text.toLowerCase()) ?? []
   const bytes = Number(digits) * (UNITS[unit] ?? Number.NaN)
   if (digits === '' || !Number.isSafeInteger(bytes)) {
-    throw usage(`--${option} takes a size like 64mb, not "${text}"`)
+    throw usage(`--${option} takes a size like 64mb, not ${shown(text)}`)
   }
   return bytes
 }
@@ -76,17 +82,23 @@ export function time(option: string, value: Given): number | undefined {
     text,
   )
   const [, day, clock = '00:00:00', zone = 'Z'] = match ?? []
-  const milliseconds = day === undefined ? Number.NaN : Date.parse(`${day}T${clock}${zone.toUpperCase()}`)
+  const milliseconds = isDay(day) ? Date.parse(`${day}T${clock}${zone.toUpperCase()}`) : Number.NaN
   if (Number.isNaN(milliseconds)) {
-    throw usage(`--${option} takes a time like 2024-05-01T12:00:00 (UTC) or Unix seconds, not "${text}"`)
+    throw usage(`--${option} takes a time like 2024-05-01T12:00:00 (UTC) or Unix seconds, not ${shown(text)}`)
   }
   return milliseconds / 1000
+}
+
+/** Whether a day is in the calendar: JavaScript takes 2024-02-30 for the first of March. */
+function isDay(day: string | undefined): boolean {
+  const midnight = new Date(`${day}T00:00:00Z`)
+  return !Number.isNaN(midnight.getTime()) && midnight.toISOString().startsWith(`${day}T`)
 }
 
 export function server(option: string, value: Given): ServerName | undefined {
   const text = lastGiven(value)
   if (text === undefined) return undefined
-  if (!isServerName(text)) throw usage(`--${option} takes one of ${SERVERS.join(', ')}, not "${text}"`)
+  if (!isServerName(text)) throw usage(`--${option} takes one of ${SERVERS.join(', ')}, not ${shown(text)}`)
   return text
 }
 
@@ -99,7 +111,7 @@ export function choice<const W extends string>(
   const text = lastGiven(value)
   if (text === undefined) return undefined
   const found = words.find(item => item === text)
-  if (found === undefined) throw usage(`--${option} takes one of ${words.join(', ')}, not "${text}"`)
+  if (found === undefined) throw usage(`--${option} takes one of ${words.join(', ')}, not ${shown(text)}`)
   return found
 }
 
@@ -122,6 +134,11 @@ export function word(describe: string, more: Pick<WordOption, 'group' | 'default
 
 export function flag(describe: string, group?: string): FlagOption {
   return group === undefined ? { boolean: true, describe } : { boolean: true, describe, group }
+}
+
+/** Declares a flag that is on unless `--no-NAME` is given; `describe` says what that does. */
+export function negatedFlag(describe: string): FlagOption {
+  return { boolean: true, negated: true, describe }
 }
 
 /** Options of every command that interprets the log. */

@@ -1,104 +1,144 @@
 import { CONTROL_IDS, Context } from '../aof/context.ts'
 import { type PartVisitor, scanPart } from '../aof/scan.ts'
+import { JobError } from '../bytes/errors.ts'
 import type { Source } from '../bytes/source.ts'
+import { DOLLAR, STAR } from '../resp/format.ts'
 import type { LongRecord } from '../resp/long-record.ts'
-import type { Batch, Oddity } from '../resp/scanner.ts'
-import { argumentHeader, encodeRecord, recordHeader, TERMINATOR } from '../resp/writer.ts'
+import { type Batch, type Oddity, readHeader } from '../resp/scanner.ts'
+import { argumentHeader, recordHeader, TERMINATOR } from '../resp/writer.ts'
 import type { CommandTable } from '../servers/commands.ts'
 
-/** What normalizing writes, and what it takes out or changes. */
-export interface NormalizeOutput {
-  write(bytes: Uint8Array): Promise<void>
-  /** Bytes `[from, to)` of the part, as they are. */
-  copy(from: number, to: number): Promise<void>
-  /** Bytes `[from, to)` of the part, which are not in the result as they were. */
-  taken(from: number, to: number, reason: string): Promise<void>
+/** A place where a log is not in the form that servers write. */
+export interface Patch {
+  readonly offset: number
+  readonly end: number
+  /** What servers would have written there; nothing where they would not have written at all. */
+  readonly by: Uint8Array
+  /** Code of the finding. */
+  readonly reason: string
 }
+
+/** Codes of findings that stop no server, and that normalizing mends. */
+export const MENDED: ReadonlySet<string> = new Set([
+  'resp.bulk.terminator',
+  'transaction.exec',
+  'transaction.multi',
+])
+
+/** A log of nothing but wrong terminators takes this many patches in some 10 MB, and 100 bytes of memory for each. */
+export const MAX_PATCHES = 1 << 20
+
+const NOTHING = new Uint8Array(0)
 
 /**
- * Writes a part anew that servers load and check-aof refuses: wrong terminators become right ones, headers take the form
- * that servers write, an `EXEC` without `MULTI` and a `MULTI` inside a transaction, which servers pass over, are left
- * out. Everything else is copied as it is.
+ * What is to be changed in the first `end` bytes of a part that servers load, so that check-aof does not refuse them:
+ * wrong terminators become right ones, headers take the form that servers write, an `EXEC` without `MULTI` and a
+ * `MULTI` inside a transaction, which servers pass over, go. Ascending; what is between the patches stays as it is.
+ * Closes nothing. Throws a JobError where there are more than {@link MAX_PATCHES}.
  */
-export async function normalizePart(
+export async function findPatches(
   source: Source,
+  end: number,
   table: CommandTable,
   databases: number,
-  output: NormalizeOutput,
-): Promise<void> {
-  const normalizer = new Normalizer(table, databases, output)
-  const end = await scanPart(source, normalizer, { databases })
-  await normalizer.copyUpTo(end.offset)
+): Promise<Patch[]> {
+  const finder = new PatchFinder(source, table, databases)
+  await scanPart(upTo(source, end), finder, { databases })
+  return finder.patches
 }
 
-class Normalizer implements PartVisitor {
+class PatchFinder implements PartVisitor {
+  readonly patches: Patch[] = []
+  readonly #source: Source
   readonly #table: CommandTable
   readonly #context: Context
-  readonly #output: NormalizeOutput
-  /** Up to here everything is written. */
-  #done = 0
 
-  constructor(table: CommandTable, databases: number, output: NormalizeOutput) {
+  constructor(source: Source, table: CommandTable, databases: number) {
+    this.#source = source
     this.#table = table
     this.#context = new Context(databases)
-    this.#output = output
   }
 
   rdb(): void {}
 
-  async records(batch: Batch): Promise<void> {
+  records(batch: Batch): void {
+    const { oddities, bytes, base } = batch
+    let next = 0
     for (let i = 0; i < batch.count; i++) {
       const from = batch.offset(i)
-      const to = batch.base + batch.record[i + 1]
-      const a = batch.first[i]
-      if (batch.argc(i) === 0) continue
-      const id = this.#table.lookup(batch.bytes, batch.start[a], batch.length[a])
-      const problem = CONTROL_IDS.has(id) ? this.#context.control(batch, i, id) : undefined
-      if (problem === 'exec-alone' || problem === 'multi-nested') {
-        await this.copyUpTo(from)
-        await this.#output.taken(
-          from,
-          to,
-          problem === 'exec-alone' ? 'transaction.exec' : 'transaction.multi',
-        )
-        this.#done = to
-      } else if (batch.oddities.length > 0) {
-        const odd = batch.oddities.filter(({ offset }) => offset >= from && offset < to)
-        if (odd.length > 0) await this.#rewrite(batch, i, from, to, odd)
+      const to = base + batch.record[i + 1]
+      const problem = this.#control(batch, i)
+      if (problem !== undefined) this.#add({ offset: from, end: to, by: NOTHING, reason: problem })
+      for (; next < oddities.length && oddities[next].offset < to; next++) {
+        // What goes as a whole needs no mending.
+        if (problem !== undefined) continue
+        const { offset, length } = oddities[next]
+        this.#mend(oddities[next], bytes.subarray(offset - base, offset - base + length))
       }
     }
   }
 
   async long(record: LongRecord): Promise<void> {
-    if (record.oddities.length === 0) return
-    await this.copyUpTo(record.offset)
-    await this.#takeOdd(record.oddities)
-    await this.#output.write(recordHeader(record.argc))
-    for (let a = 0; a < record.kept; a++) {
-      await this.#output.write(argumentHeader(record.length[a]))
-      await this.#output.copy(record.start[a], record.start[a] + record.length[a])
-      await this.#output.write(TERMINATOR)
+    for (const oddity of record.oddities) {
+      const bytes = new Uint8Array(oddity.length)
+      await this.#source.readAt(bytes, oddity.offset)
+      this.#mend(oddity, bytes)
     }
-    this.#done = record.end
   }
 
-  async copyUpTo(offset: number): Promise<void> {
-    if (offset > this.#done) await this.#output.copy(this.#done, offset)
-    this.#done = offset
+  /** Why servers pass over record `i`, if they do: the code of the finding. */
+  #control(batch: Batch, i: number): string | undefined {
+    if (batch.argc(i) === 0) return undefined
+    const a = batch.first[i]
+    const id = this.#table.lookup(batch.bytes, batch.start[a], batch.length[a])
+    if (!CONTROL_IDS.has(id)) return undefined
+    const problem = this.#context.control(batch, i, id)
+    if (problem === 'exec-alone') return 'transaction.exec'
+    return problem === 'multi-nested' ? 'transaction.multi' : undefined
   }
 
-  async #rewrite(batch: Batch, i: number, from: number, to: number, odd: readonly Oddity[]): Promise<void> {
-    await this.copyUpTo(from)
-    await this.#takeOdd(odd)
-    const args = []
-    for (let a = batch.first[i]; a < batch.first[i + 1]; a++) {
-      args.push(batch.bytes.subarray(batch.start[a], batch.start[a] + batch.length[a]))
+  #mend({ code, offset, length }: Oddity, bytes: Uint8Array): void {
+    const by = code === 'resp.bulk.terminator' ? TERMINATOR : headerInForm(bytes)
+    this.#add({ offset, end: offset + length, by, reason: code })
+  }
+
+  #add(patch: Patch): void {
+    if (this.patches.length === MAX_PATCHES) {
+      throw new JobError(
+        'repair.normalize',
+        `more than ${MAX_PATCHES} places are to be normalized, which is no damage but another way to write logs`,
+        'servers load it as it is, and write it anew at the next BGREWRITEAOF',
+      )
     }
-    await this.#output.write(encodeRecord(args))
-    this.#done = to
+    this.patches.push(patch)
   }
+}
 
-  async #takeOdd(odd: readonly Oddity[]): Promise<void> {
-    for (const { offset, length, code } of odd) await this.#output.taken(offset, offset + length, code)
+/** A header line as a server would write it, of one that it reads. */
+function headerInForm(line: Uint8Array): Uint8Array {
+  const prefix = line[0] === STAR ? STAR : DOLLAR
+  const header = readHeader(line, 0, line.length, true, prefix, 0)
+  if (header === undefined || header instanceof Error) throw new Error('a header that was read once')
+  return prefix === STAR ? recordHeader(header.value) : argumentHeader(header.value)
+}
+
+/** The first `end` bytes of a source. */
+export function upTo(source: Source, end: number): Source {
+  let position = 0
+  return {
+    name: source.name,
+    size: end,
+    seekable: true,
+    async read(target, from, to) {
+      const at = position
+      const length = Math.min(to - from, end - at)
+      if (length <= 0) return 0
+      position += length
+      return source.readAt(target.subarray(from, from + length), at)
+    },
+    readAt: (target, offset) =>
+      source.readAt(target.subarray(0, Math.max(0, Math.min(target.length, end - offset))), offset),
+    grow: async () => false,
+    close: () => source.close(),
   }
 }

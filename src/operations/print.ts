@@ -1,17 +1,21 @@
-import { CONTROL_IDS, Context } from '../aof/context.ts'
+import { Context } from '../aof/context.ts'
+import { type Finding, Findings } from '../aof/finding.ts'
 import { type Input, openPart, type Part } from '../aof/parts.ts'
-import { type PartVisitor, scanPart } from '../aof/scan.ts'
-import { type FormatError, JobError } from '../bytes/errors.ts'
+import { type PartEnd, type PartVisitor, scanPart } from '../aof/scan.ts'
+import { JobError } from '../bytes/errors.ts'
 import { escapeName } from '../bytes/escape.ts'
 import type { Glob } from '../bytes/glob.ts'
 import type { Source } from '../bytes/source.ts'
 import type { Magic } from '../rdb/format.ts'
 import type { EntryBatch, RdbEvent } from '../rdb/walk.ts'
 import type { LongRecord } from '../resp/long-record.ts'
-import type { Batch } from '../resp/scanner.ts'
-import type { CommandTable } from '../servers/commands.ts'
+import type { Batch, Oddity } from '../resp/scanner.ts'
+import { ids } from '../servers/commands.ts'
+import { CommandCheck } from './command-check.ts'
 import { FollowedSource, LogFollower } from './follow.ts'
+import { Judgement } from './judgement.ts'
 import { LogServer } from './log-server.ts'
+import { RdbCheck } from './rdb-check.ts'
 import type { LogOptions } from './verify.ts'
 
 /** Which commands are wanted: those that meet every condition. */
@@ -42,6 +46,10 @@ export interface PrintOptions extends LogOptions {
   readonly follow: boolean
   /** Whether values that are larger than a window will be read again. */
   readonly wholeValues: boolean
+  /** Whether `SELECT` is among the commands; what it does is known from each command's database. */
+  readonly selects: boolean
+  /** Whether `MULTI`, `EXEC` and `DISCARD` are. */
+  readonly transactions: boolean
 }
 
 /** A command that was selected; void after the call that brings it. */
@@ -70,8 +78,13 @@ export interface SelectedEntry {
 export interface PrintVisitor {
   command(selected: Selected): void | Promise<void>
   entry(selected: SelectedEntry): void
-  /** A part is damaged, and was not read beyond this. */
-  damage(part: string, error: FormatError): Promise<void>
+  /**
+   * Something for which a part is not sound, of those commands that were read.
+   * @param count how many of its code there are: this is the first
+   */
+  damage(finding: Finding, count: number): Promise<void>
+  /** A part was read to its end, or to the first thing that is wrong, inside a transaction that it was given. */
+  unfinished(): void
   /** Called once a window, with the bytes read so far in all parts: time to write. */
   pause(bytes: number): Promise<void>
   /** Everything that is there by now was read. Only while a log is followed. */
@@ -111,26 +124,28 @@ export async function printLog(
             () => follower.over(),
             async () => {
               // The source reads ahead: what it has handed out is printed when nothing moves any more.
-              if (printer.reached === reached) await visitor.idle()
+              if (printer.reached === reached) {
+                await printer.report()
+                await visitor.idle()
+              }
               reached = printer.reached
               return printer.done
             },
           )
         : opened
     const printer: PartPrinter = new PartPrinter(
-      part.name,
+      part,
       source,
       { ...selection, ...range },
       server,
-      options.databases,
+      options,
       visitor,
       count,
       before,
     )
     try {
-      const end = await scanPart(source, printer, { databases: options.databases })
-      if (end.error !== undefined && !printer.done) await visitor.damage(part.name, end.error)
-      before += end.offset
+      await printer.close(await scanPart(source, printer, { databases: options.databases }))
+      before += printer.reached
       timed ||= printer.timed
       return printer.done
     } finally {
@@ -189,38 +204,76 @@ function partOf(parts: readonly Part[], place: Place | undefined): number {
   return found
 }
 
+/** Of each kind of error the first, and how many there are. */
+class FirstFindings extends Findings {
+  readonly kinds = new Map<string, { readonly first: Finding; count: number; reported: boolean }>()
+
+  override add(finding: Finding): void {
+    if (finding.severity !== 'error') return
+    const kind = this.kinds.get(finding.code)
+    if (kind === undefined) this.kinds.set(finding.code, { first: finding, count: 1, reported: false })
+    else kind.count++
+  }
+}
+
 class PartPrinter implements PartVisitor {
   /** Offset behind the last records that were given to it. */
   reached = 0
+  readonly #part: Part
   readonly #range: Wanted & Range
   readonly #server: LogServer
+  readonly #options: PrintOptions
   readonly #visitor: PrintVisitor
   readonly #count: { left: number }
   readonly #before: number
   readonly #context: Context
+  readonly #findings = new FirstFindings()
+  readonly #judgement: Judgement
+  readonly #rdbCheck: RdbCheck
   readonly #selected: Selected
   readonly #entry: SelectedEntry
-  #table: CommandTable | undefined
+  /** Ids of the commands that are left out. */
+  readonly #leftOut: ReadonlySet<number>
+  /** Whether a command's id matters to whether it is selected. */
+  readonly #needsId: boolean
+  #check: CommandCheck | undefined
 
   constructor(
-    part: string,
+    part: Part,
     source: Source,
     range: Wanted & Range,
     server: LogServer,
-    databases: number,
+    options: PrintOptions,
     visitor: PrintVisitor,
     count: { left: number },
     before: number,
   ) {
+    this.#part = part
     this.#range = range
     this.#server = server
+    this.#options = options
     this.#visitor = visitor
     this.#count = count
     this.#before = before
-    this.#context = new Context(databases)
+    this.#context = new Context(options.databases)
+    this.#judgement = new Judgement(part.name, this.#findings)
+    this.#rdbCheck = new RdbCheck(server, this.#judgement)
+    this.#leftOut = new Set([
+      ...(options.selects ? [] : [ids.select]),
+      ...(options.transactions ? [] : [ids.multi, ids.exec, ids.discard]),
+    ])
+    this.#needsId = this.#leftOut.size > 0 || range.commands !== undefined || range.key !== undefined
     const nothing = undefined as never
-    this.#selected = { part, source, db: 0, time: undefined, batch: nothing, index: 0, long: undefined }
-    this.#entry = { part, magic: 'REDIS', entries: nothing, index: 0 }
+    this.#selected = {
+      part: part.name,
+      source,
+      db: 0,
+      time: undefined,
+      batch: nothing,
+      index: 0,
+      long: undefined,
+    }
+    this.#entry = { part: part.name, magic: 'REDIS', entries: nothing, index: 0 }
   }
 
   get done(): boolean {
@@ -232,21 +285,68 @@ class PartPrinter implements PartVisitor {
   }
 
   async records(batch: Batch): Promise<void> {
-    this.reached = batch.base + batch.record[batch.count]
-    for (let i = 0; i < batch.count && this.#count.left > 0; i++) {
-      if (batch.argc(i) === 0) {
+    const { to } = this.#range
+    let i = 0
+    for (; i < batch.count && this.#count.left > 0 && batch.offset(i) < to; i++) {
+      const argc = batch.argc(i)
+      if (argc === 0) {
         this.#context.annotation(batch, i)
         continue
       }
-      if (!this.#wants(batch, i, batch.argc(i))) continue
+      if (!this.#wants(batch, i, argc)) continue
       const written = this.#give(batch, i, undefined)
       if (written !== undefined) await written
     }
+    this.reached = batch.offset(i)
+    for (const oddity of batch.oddities) this.#odd(oddity)
   }
 
   async long(record: LongRecord): Promise<void> {
+    if (this.#count.left <= 0 || record.offset >= this.#range.to) return
     const batch = record.asBatch()
-    if (this.#count.left > 0 && this.#wants(batch, 0, record.argc)) await this.#give(batch, 0, record)
+    if (this.#wants(batch, 0, record.argc)) await this.#give(batch, 0, record)
+    this.reached = record.end
+    for (const oddity of record.oddities) this.#odd(oddity)
+  }
+
+  #odd({ code, offset }: Oddity): void {
+    if (offset >= this.reached || code === 'resp.header.form') return
+    const what =
+      code === 'resp.bulk.terminator' ? 'other bytes than CR LF behind an argument' : 'an odd header line'
+    this.#judgement.blame('damaged', code, offset, `${what}: servers load it, check-aof refuses it`)
+  }
+
+  /** The part was read as far as it is wanted, or as far as it can be. */
+  async close({ format, error, offset }: PartEnd): Promise<void> {
+    const { transaction } = this.#context
+    if (!this.done && offset < this.#range.to) {
+      if (format !== 'resp') this.#closeRdb()
+      if (error !== undefined) {
+        this.#judgement.blame(error.kind, error.code, error.offset, error.message)
+      } else if (transaction >= 0) {
+        const message = 'MULTI without EXEC up to the end: nothing in it counts'
+        this.#judgement.blame('torn', 'transaction.torn', transaction, message)
+      }
+    }
+    if (transaction >= 0 && this.#options.transactions) this.#visitor.unfinished()
+    await this.report()
+    this.reached = offset
+  }
+
+  #closeRdb(): void {
+    this.#rdbCheck.end()
+    if (this.#part.role !== 'incr') return
+    const message = 'an RDB in the place of an incr part: servers load it, check-aof refuses it'
+    this.#judgement.blame('damaged', 'part.rdb-incr', 0, message)
+  }
+
+  /** Tells the visitor of what is wrong and was not told yet. */
+  async report(): Promise<void> {
+    for (const kind of this.#findings.kinds.values()) {
+      if (kind.reported) continue
+      kind.reported = true
+      await this.#visitor.damage(kind.first, kind.count)
+    }
   }
 
   #give(batch: Batch, index: number, long: LongRecord | undefined): void | Promise<void> {
@@ -258,11 +358,8 @@ class PartPrinter implements PartVisitor {
   }
 
   rdb(event: RdbEvent): void {
-    if (event.kind === 'header') {
-      this.#entry.magic = event.magic
-      this.#server.noteMagic(event.magic)
-    }
-    if (event.kind === 'aux') this.#server.noteAux(event.name, event.value)
+    this.#rdbCheck.event(event)
+    if (event.kind === 'header') this.#entry.magic = event.magic
     if (event.kind === 'entries' && this.#range.entries) this.#entries(event.entries)
   }
 
@@ -289,33 +386,38 @@ class PartPrinter implements PartVisitor {
 
   /** Follows the command, and says whether it is selected. */
   #wants(batch: Batch, i: number, argc: number): boolean {
-    this.#table ??= this.#server.table
     const context = this.#context
-    const { from, to, databases, since, until, commands, key } = this.#range
-    const a = batch.first[i]
-    const there = batch.first[i + 1] - a
-    const id = there === 0 ? -1 : this.#table.lookup(batch.bytes, batch.start[a], batch.length[a])
+    const { from, databases, since, until } = this.#range
     // A SELECT belongs to the database that it leaves: the one in force where it stands.
-    const db = context.db
-    if (CONTROL_IDS.has(id)) context.control(batch, i, id)
-    const offset = batch.offset(i)
-    if (offset < from || offset >= to) return false
+    const { db, time } = context
+    this.#check ??= new CommandCheck(this.#server.table, context, this.#options.databases, this.#judgement)
+    this.#check.check(batch, i, argc)
+    if (batch.offset(i) < from) return false
     if (databases?.has(db) === false) return false
-    const { time } = context
     if (since !== undefined && (time === undefined || time < since)) return false
     // What stands before the first timestamp is older than it.
     if (until !== undefined && time !== undefined && time > until) return false
-    if (commands !== undefined && !this.#isOneOf(commands, batch, a, there, id)) return false
-    if (key !== undefined && !this.#touches(key, batch, a, there, argc, id)) return false
+    if (this.#needsId && !this.#isAsked(batch, i, argc)) return false
     this.#selected.db = db
     this.#selected.time = time
     return true
   }
 
+  /** Whether it is a command that is asked for, on a key that is asked for. */
+  #isAsked(batch: Batch, i: number, argc: number): boolean {
+    const { commands, key } = this.#range
+    const a = batch.first[i]
+    const there = batch.first[i + 1] - a
+    const id = there === 0 ? -1 : this.#server.table.lookup(batch.bytes, batch.start[a], batch.length[a])
+    if (this.#leftOut.has(id)) return false
+    if (commands !== undefined && !this.#isOneOf(commands, batch, a, there, id)) return false
+    return key === undefined || this.#touches(key, batch, a, there, argc, id)
+  }
+
   #isOneOf(commands: ReadonlySet<string>, batch: Batch, a: number, there: number, id: number): boolean {
     if (there === 0) return false
     if (commands.has(lowerCase(batch, a))) return true
-    return id >= 0 && there > 1 && this.#table!.isContainer(id)
+    return id >= 0 && there > 1 && this.#server.table.isContainer(id)
       ? commands.has(`${lowerCase(batch, a)}|${lowerCase(batch, a + 1)}`)
       : false
   }
@@ -323,14 +425,16 @@ class PartPrinter implements PartVisitor {
   #touches(key: Glob, batch: Batch, a: number, there: number, argc: number, id: number): boolean {
     // Of a command that is not known, a module's, the first argument is taken for its key.
     if (id < 0) return there > 1 && key.test(batch.bytes, batch.start[a + 1], batch.length[a + 1])
-    const container = this.#table!.isContainer(id) && there > 1
+    const container = this.#server.table.isContainer(id) && there > 1
     const sub = container
-      ? this.#table!.lookupSub(id, batch.bytes, batch.start[a + 1], batch.length[a + 1])
+      ? this.#server.table.lookupSub(id, batch.bytes, batch.start[a + 1], batch.length[a + 1])
       : id
-    return this.#table!.keyPositions(sub, batch, a, argc).some(
-      position =>
-        position < there && key.test(batch.bytes, batch.start[a + position], batch.length[a + position]),
-    )
+    return this.#server.table
+      .keyPositions(sub, batch, a, argc)
+      .some(
+        position =>
+          position < there && key.test(batch.bytes, batch.start[a + position], batch.length[a + position]),
+      )
   }
 }
 

@@ -1,29 +1,29 @@
-import { link, rename, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { statSync, unlinkSync } from 'node:fs'
+import { link, realpath, rename, unlink } from 'node:fs/promises'
+import { basename, dirname, join, sep } from 'node:path'
 import { Findings } from '../aof/finding.ts'
 import type { Part } from '../aof/parts.ts'
 import { JobError, jobError } from '../bytes/errors.ts'
 import { escapeName } from '../bytes/escape.ts'
-import { systemPath } from '../bytes/names.ts'
+import { decodeName, systemPath } from '../bytes/names.ts'
 import { openSource } from '../bytes/open.ts'
 import { writersOf } from '../bytes/open-files.ts'
-import { FolderSink, keepBackup, Sink, type SinkOptions, stampOf } from '../bytes/sink.ts'
+import { type FileStamp, FolderSink, keepBackup, Sink, type SinkOptions, stampOf } from '../bytes/sink.ts'
 import type { Source } from '../bytes/source.ts'
-import { CommandTable } from '../servers/commands.ts'
 import { LogServer } from './log-server.ts'
-import { normalizePart } from './normalize.ts'
 import { PartCheck } from './part-check.ts'
 import {
-  cutName,
   droppedName,
   manifestFor,
   manifestWith,
   type PartOpener,
   type PartPlan,
+  plannedSpans,
   type RepairOptions,
   type RepairPlan,
   type Span,
-  successorOf,
+  spansOf,
+  successorsOf,
 } from './repair.ts'
 
 export interface WriteResult {
@@ -32,6 +32,8 @@ export interface WriteResult {
   readonly spans: readonly Span[]
   /** Where what was replaced is kept. */
   readonly backups: readonly string[]
+  /** Parts of which the rest has another name now. */
+  readonly renamed: readonly { readonly part: string; readonly file: string }[]
   readonly warnings: readonly string[]
 }
 
@@ -42,7 +44,10 @@ export interface Destination {
   readonly backup: boolean
 }
 
-/** Carries out a plan. Nothing of the input is changed unless it is done in place, and then last. */
+/**
+ * Carries out a plan. Nothing of the input is changed unless it is done in place, and then last. Throws a JobError for
+ * what is refused or does not work; everything is then as it was, or the error says which parts are not.
+ */
 export async function writeRepair(
   plan: RepairPlan,
   options: RepairOptions,
@@ -50,15 +55,38 @@ export async function writeRepair(
   to: Destination,
 ): Promise<WriteResult> {
   const writer = new RepairWriter(plan, options, open, to)
+  // A signal ends the process here and now: what has its name already, and is of no use alone, goes then too.
+  const undo = () => writer.undo()
+  process.on('exit', undo)
   try {
     if (to.output === undefined) return await writer.inPlace()
     return await (plan.input.layout === 'multi-part'
       ? writer.intoFolder(to.output)
       : writer.intoFile(to.output))
   } catch (error) {
-    await writer.undo()
+    await writer.abort()
     throw error
+  } finally {
+    process.off('exit', undo)
   }
+}
+
+/** A file that has its name, and is of use only when `target` is another file than it was. */
+interface Named {
+  readonly path: string
+  /** Bytes. */
+  readonly size: number
+  readonly target: string
+  /** Undefined: it was not there. */
+  readonly before: FileStamp | undefined
+}
+
+/** A result that is written and checked, and has no name yet. */
+interface Prepared {
+  readonly plan: PartPlan
+  readonly sink: Sink
+  /** What keeps the bytes that are cut; undefined when there are none. */
+  readonly cut: Sink | undefined
 }
 
 class RepairWriter {
@@ -66,11 +94,10 @@ class RepairWriter {
   readonly #options: RepairOptions
   readonly #open: PartOpener
   readonly #to: Destination
-  readonly #spans: Span[] = []
   readonly #backups: string[] = []
   readonly #warnings: string[] = []
-  /** Files that keep what is cut from sources which are still as they were. */
-  readonly #saved: string[] = []
+  readonly #sinks: Sink[] = []
+  readonly #named: Named[] = []
 
   constructor(plan: RepairPlan, options: RepairOptions, open: PartOpener, to: Destination) {
     this.#plan = plan
@@ -80,35 +107,42 @@ class RepairWriter {
   }
 
   async intoFile(output: string): Promise<WriteResult> {
-    const [part] = this.#plan.parts
-    const sink = await Sink.create(output, { replace: this.#to.force, ...modelled(part.part) })
-    try {
-      await this.#keepCut(part, dirname(sink.path), sink)
-      this.#warnings.push(...(await sink.commit()).warnings)
-    } catch (error) {
-      await sink.abort()
-      throw error
+    const [plan] = this.#plan.parts
+    const source = stampIfThere(plan.part.path === '-' ? '/dev/stdin' : plan.part.path)
+    const before = stampIfThere(output)
+    if (this.#to.force && before !== undefined && source !== undefined && isSameFile(before, source)) {
+      throw new JobError(
+        'repair.same',
+        `${escapeName(output)} is what is to be repaired; with --output it stays as it is`,
+        'use --in-place',
+      )
     }
+    const prepared = await this.#prepare(plan, output, { replace: this.#to.force, ...modelled(plan.part) })
+    const target = prepared.sink.path
+    if (spansOf(plan).some(({ file }) => join(dirname(target), file) === target)) {
+      throw new JobError('repair.same', `${escapeName(output)} is to keep what is cut`, 'choose another name')
+    }
+    await this.#name(prepared.cut, target, before)
+    this.#warnings.push(...(await prepared.sink.commit()).warnings)
     return this.#result(output)
   }
 
   async intoFolder(output: string): Promise<WriteResult> {
     const { input, parts } = this.#plan
+    if (this.#to.force) await refuseAround(output, input.folder as string)
     const manifestPath = input.manifestPath as string
     const folder = await FolderSink.create(output, { replace: this.#to.force, like: input.folder as string })
     try {
-      for (const part of parts) {
-        if (part.action === 'drop') {
-          await this.#copyWhole(part, join(folder.folder, droppedName(part.part.name)))
-          this.#spans.push(droppedSpan(part))
+      for (const plan of parts) {
+        if (plan.action === 'drop') {
+          await this.#copyWhole(plan, join(folder.folder, droppedName(plan.part.name)))
           continue
         }
-        const sink = await Sink.create(join(folder.folder, part.part.name), modelled(part.part))
-        await this.#keepCut(part, folder.folder, sink)
-        this.#warnings.push(...(await sink.commit()).warnings)
+        const prepared = await this.#prepare(plan, join(folder.folder, plan.part.name), modelled(plan.part))
+        await prepared.cut?.commit()
+        this.#warnings.push(...(await prepared.sink.commit()).warnings)
       }
-      const name = manifestPath.slice(dirname(manifestPath).length).replace(/^\/+/, '')
-      const manifest = await Sink.create(join(folder.folder, name), { like: manifestPath })
+      const manifest = await Sink.create(join(folder.folder, basename(manifestPath)), { like: manifestPath })
       await manifest.write(manifestFor(this.#plan))
       await manifest.commit()
       const { backup, warnings } = await folder.commit()
@@ -122,157 +156,233 @@ class RepairWriter {
   }
 
   async inPlace(): Promise<WriteResult> {
-    const { input, parts } = this.#plan
+    const { input, parts, stamps } = this.#plan
     await this.#refuseWriters()
     const dropped = parts.filter(({ action }) => action === 'drop')
-    for (const part of parts) {
-      if (part.action === 'keep' || part.action === 'drop') continue
-      // With later parts to be dropped, only the manifest can make both true at once: so it gets a new file to name.
-      if (dropped.length > 0 && part.action === 'cut') await this.#replaceThroughManifest(part, dropped)
-      else await this.#replace(part)
+    // With later parts to be dropped, only the manifest can make both true at once: so it gets a new file to name.
+    const renamed = dropped.length > 0 ? parts.find(({ action }) => action === 'cut') : undefined
+    const inPlace: Prepared[] = []
+    for (const plan of parts) {
+      if (plan.action === 'keep' || plan.action === 'drop' || plan === renamed) continue
+      const { path } = plan.part
+      inPlace.push(await this.#prepare(plan, path, { replace: true, like: path }))
     }
-    return this.#result(input.folder ?? input.path)
+    const successor = renamed && (await this.#prepareSuccessor(renamed, dropped))
+    await this.#refuseChanged()
+    const replaced: string[] = []
+    try {
+      for (const prepared of inPlace) {
+        const { path, name } = prepared.plan.part
+        const unchanged = stamps.get(path) as FileStamp
+        await this.#name(prepared.cut, path, unchanged)
+        const { backup, warnings } = await prepared.sink.commit({ backup: this.#to.backup, unchanged })
+        replaced.push(name)
+        if (backup !== undefined) this.#backups.push(backup)
+        this.#warnings.push(...warnings)
+      }
+      if (successor !== undefined) await this.#switchManifest(successor)
+    } catch (error) {
+      throw replaced.length === 0 ? error : afterSome(replaced, error)
+    }
+    const result = this.#result(input.folder ?? input.path)
+    if (successor === undefined) return result
+    const { plan, sink } = successor.prepared
+    const unmoved = await this.#setAside(plan, dropped)
+    return {
+      ...result,
+      spans: result.spans.map(span => (unmoved.has(span.file) ? { ...span, file: span.part } : span)),
+      renamed: [{ part: plan.part.name, file: basename(sink.path) }],
+    }
   }
 
-  /** Takes away what was saved of a source that was not replaced after all. */
-  async undo(): Promise<void> {
-    for (const path of this.#saved) await unlink(systemPath(path)).catch(() => {})
+  /** Removes everything that is not finished. */
+  async abort(): Promise<void> {
+    for (const sink of this.#sinks) await sink.abort()
+    this.undo()
+  }
+
+  /** Takes away what has a name although what it belongs to has not come about. Nothing is thrown. */
+  undo(): void {
+    for (const { path, size, target, before } of this.#named.splice(0)) {
+      const now = stampIfThere(target)
+      const same = now === undefined || before === undefined ? now === before : isSameFile(now, before)
+      if (!same || stampIfThere(path)?.size !== BigInt(size)) continue
+      try {
+        unlinkSync(systemPath(path))
+      } catch {
+        // It is a copy of bytes that are still where they were.
+      }
+    }
   }
 
   #result(output: string): WriteResult {
-    return { output, spans: this.#spans, backups: this.#backups, warnings: this.#warnings }
-  }
-
-  /** Another file takes the name of the part. */
-  async #replace(plan: PartPlan): Promise<void> {
-    const { path } = plan.part
-    const unchanged = await stampOf(path)
-    const sink = await Sink.create(path, { replace: true, like: path })
-    try {
-      await this.#keepCut(plan, dirname(sink.path), sink)
-      const { backup, warnings } = await sink.commit({ backup: this.#to.backup, unchanged })
-      this.#saved.length = 0
-      if (backup !== undefined) this.#backups.push(backup)
-      this.#warnings.push(...warnings)
-    } catch (error) {
-      await sink.abort()
-      throw error
+    return {
+      output,
+      spans: plannedSpans(this.#plan),
+      backups: this.#backups,
+      renamed: [],
+      warnings: this.#warnings,
     }
   }
 
-  /** What is left of a part becomes a new part; the manifest names it, and no longer those behind it. */
-  async #replaceThroughManifest(plan: PartPlan, dropped: readonly PartPlan[]): Promise<void> {
-    const { input } = this.#plan
-    const folder = input.folder as string
-    const manifestPath = input.manifestPath as string
-    for (const { part } of dropped) await refuseExisting(join(folder, droppedName(part.name)))
-    const successor = successorOf(input, plan.part)
-    const unchanged = await stampOf(manifestPath)
-    const path = join(folder, successor.file)
-    const sink = await Sink.create(path, modelled(plan.part))
-    try {
-      await this.#keepCut(plan, folder, sink)
-      this.#warnings.push(...(await sink.commit()).warnings)
-    } catch (error) {
-      await sink.abort()
-      throw error
-    }
-    const manifest = await Sink.create(manifestPath, { replace: true, like: manifestPath })
-    try {
-      await manifest.write(manifestWith(this.#plan, plan.part.name, successor))
-      const { backup } = await manifest.commit({ backup: this.#to.backup, unchanged })
-      if (backup !== undefined) this.#backups.push(backup)
-    } catch (error) {
-      await manifest.abort()
-      await unlink(systemPath(path)).catch(() => {})
-      throw error
-    }
-    this.#saved.length = 0
-    // From here on the new state is there; what follows only gives the old files names that say what they are.
-    if (this.#to.backup) this.#backups.push(await keepBackup(plan.part.path))
-    await unlink(systemPath(plan.part.path))
-    for (const part of dropped) {
-      await moveAside(part.part.path, join(folder, droppedName(part.part.name)))
-      this.#spans.push(droppedSpan(part))
-    }
-  }
-
-  /** Writes what stays of a part to `sink`, and before that what does not stay to a file in `folder`. */
-  async #keepCut(plan: PartPlan, folder: string, sink: Sink): Promise<void> {
+  /** Writes what stays of a part, and what does not, and reads the first back. */
+  async #prepare(plan: PartPlan, target: string, options: SinkOptions): Promise<Prepared> {
+    const sink = this.#opened(await Sink.create(target, options))
     const source = await this.#open(plan.part)
     try {
-      if (plan.action === 'cut') await this.#saveTail(plan, source, folder)
-      if (plan.action === 'normalize' || (this.#options.normalize && plan.report.verdict !== 'sound')) {
-        await this.#normalize(plan, source, folder, sink)
-      } else if (plan.part.role !== 'single' || this.#plan.input.compression === undefined) {
-        await copyPrefix(sink, plan, source)
-      } else {
-        await sink.copyRange(source, 0, plan.end)
-      }
+      const cut = await this.#keepCut(plan, dirname(sink.path), source)
+      await copyKept(sink, plan, source)
       await this.#check(plan, sink)
+      return { plan, sink, cut }
     } finally {
       await source.close()
     }
   }
 
-  async #saveTail({ part, report, end, reason }: PartPlan, source: Source, folder: string): Promise<void> {
-    const file = cutName(part.name, end)
-    const path = join(folder, file)
-    if (await saveRange(path, source, end, report.size, modelled(part))) this.#saved.push(path)
-    this.#spans.push({ part: part.name, offset: end, end: report.size, file, fileOffset: 0, reason })
+  /**
+   * The file that keeps the spans of a part. One of that name is refused, unless it holds just these bytes: then an
+   * earlier repair was killed before it was done.
+   */
+  async #keepCut(plan: PartPlan, folder: string, source: Source): Promise<Sink | undefined> {
+    const spans = spansOf(plan)
+    if (spans.length === 0) return undefined
+    const path = join(folder, spans[0].file)
+    const save = async (to: Sink | Comparison) => {
+      for (const { offset, end } of spans) await to.copyRange(source, offset, end)
+    }
+    const taken = stampIfThere(path) !== undefined
+    if (taken && !(await holdsJust(path, save))) throw keptAlready(path)
+    const sink = this.#opened(await Sink.create(path, { ...modelled(plan.part), replace: taken }))
+    await save(sink)
+    return sink
   }
 
-  async #normalize({ part, end }: PartPlan, source: Source, folder: string, sink: Sink): Promise<void> {
-    const taken: Span[] = []
-    let cutSink: Sink | undefined
-    const table = new CommandTable(this.#plan.report.server, this.#options.allowCommands)
-    const scanned = await this.#open(part)
-    try {
-      await normalizePart(scanned, table, this.#options.databases, {
-        write: bytes => sink.write(bytes),
-        copy: (from, to) => sink.copyRange(source, from, Math.min(to, end)),
-        taken: async (from, to, reason) => {
-          if (from >= end) return
-          const file = cutName(part.name, taken[0]?.offset ?? from)
-          cutSink ??= await Sink.create(join(folder, file), modelled(part))
-          taken.push({ part: part.name, offset: from, end: to, file, fileOffset: cutSink.size, reason })
-          await cutSink.copyRange(source, from, to)
-        },
-      })
-      const saved = await cutSink?.commit()
-      if (saved !== undefined) this.#saved.push(saved.path)
-    } catch (error) {
-      await cutSink?.abort()
-      throw error
-    } finally {
-      await scanned.close()
+  /** What is left of a part, as a new part, and the manifest that names it and no longer those behind it. */
+  async #prepareSuccessor(plan: PartPlan, dropped: readonly PartPlan[]): Promise<Successor> {
+    const { input } = this.#plan
+    const folder = input.folder as string
+    const manifestPath = input.manifestPath as string
+    for (const { part } of dropped) {
+      const path = join(folder, droppedName(part.name))
+      if (stampIfThere(path) !== undefined) throw keptAlready(path)
     }
-    this.#spans.push(...taken)
+    for (const entry of successorsOf(input, plan.part)) {
+      const path = join(folder, entry.file)
+      const taken = stampIfThere(path) !== undefined
+      // An earlier repair may have been killed before the manifest named it.
+      if (taken && !(await this.#isResultOf(plan, path))) continue
+      const prepared = await this.#prepare(plan, path, { ...modelled(plan.part), replace: taken })
+      const manifest = this.#opened(await Sink.create(manifestPath, { replace: true, like: manifestPath }))
+      await manifest.write(manifestWith(this.#plan, plan.part.name, entry))
+      return { prepared, manifest }
+    }
+    throw new Error('names do not end')
+  }
+
+  async #isResultOf(plan: PartPlan, path: string): Promise<boolean> {
+    const source = await this.#open(plan.part)
+    try {
+      return await holdsJust(path, to => copyKept(to, plan, source))
+    } finally {
+      await source.close()
+    }
+  }
+
+  async #switchManifest({ prepared, manifest }: Successor): Promise<void> {
+    const manifestPath = this.#plan.input.manifestPath as string
+    const unchanged = this.#plan.stamps.get(manifestPath) as FileStamp
+    await this.#name(prepared.cut, manifestPath, unchanged)
+    await this.#name(prepared.sink, manifestPath, unchanged)
+    const { backup, warnings } = await manifest.commit({ backup: this.#to.backup, unchanged })
+    if (backup !== undefined) this.#backups.push(backup)
+    this.#warnings.push(...warnings)
+  }
+
+  /**
+   * Gives files that have left the log names that say what they are; returns the names that could not be given. The new
+   * state is there already: what fails here is a warning.
+   */
+  async #setAside(cut: PartPlan, dropped: readonly PartPlan[]): Promise<ReadonlySet<string>> {
+    const folder = this.#plan.input.folder as string
+    const unmoved = new Set<string>()
+    const attempt = async ({ part }: PartPlan, work: () => Promise<void>, otherwise: () => void) => {
+      try {
+        await work()
+        // A link to what was moved leads nowhere now.
+        const name = join(folder, part.name)
+        if (name !== part.path) await unlink(systemPath(name))
+      } catch (error) {
+        const { message } = jobError(`${escapeName(part.name)} is no longer part of the log, but`, error)
+        this.#warnings.push(message)
+        otherwise()
+      }
+    }
+    const { path } = cut.part
+    await attempt(
+      cut,
+      async () => {
+        if (this.#to.backup) this.#backups.push(await keepBackup(path))
+        await unlink(systemPath(path))
+      },
+      () => {},
+    )
+    for (const plan of dropped) {
+      const name = droppedName(plan.part.name)
+      await attempt(
+        plan,
+        () => moveAside(plan.part.path, join(folder, name)),
+        () => unmoved.add(name),
+      )
+    }
+    return unmoved
+  }
+
+  /**
+   * Gives a file its name, which it has for good when `target` is another file than `before`. Known before it has it: a
+   * signal may come in between.
+   */
+  async #name(sink: Sink | undefined, target: string, before: FileStamp | undefined): Promise<void> {
+    if (sink === undefined) return
+    const named = { path: sink.path, size: sink.size, target, before }
+    this.#named.push(named)
+    try {
+      this.#warnings.push(...(await sink.commit()).warnings)
+    } catch (error) {
+      // Somebody else's.
+      if (error instanceof JobError && error.code === 'output.exists') this.#named.pop()
+      throw error
+    }
   }
 
   /** Reads the result back from the disk: it must be what servers load, to its last byte. */
-  async #check({ part, report, action }: PartPlan, sink: Sink): Promise<void> {
+  async #check({ part, report, action, end, patches }: PartPlan, sink: Sink): Promise<void> {
     if (action === 'keep') return
+    const size = patches.reduce((total, { offset, end, by }) => total + by.length - (end - offset), end)
     const server = new LogServer(this.#plan.report.server, this.#options.allowCommands)
     const place = { file: part.name, type: part.role, last: true }
-    const check = new PartCheck(place, new Findings(), server, this.#options.databases)
+    const findings = new Findings()
+    const check = new PartCheck(place, findings, server, this.#options.databases)
     const result = await check.run(await sink.reread())
-    if (
-      result.validUpTo === result.size &&
-      result.verdict !== 'corrupt' &&
-      result.commands <= report.commands
-    )
-      return
+    const reasons = new Set(patches.map(({ reason }) => reason))
+    const left = findings.list().find(({ code }) => reasons.has(code))
+    const loads = result.verdict === 'sound' || result.verdict === 'damaged'
+    if (loads && result.size === size && result.keys === report.keys && left === undefined) return
+    const what =
+      left === undefined
+        ? `is ${result.verdict} at ${result.validUpTo} of ${result.size} bytes, where ${size} were to be sound`
+        : `still has ${left.code} at ${left.offset}`
     throw new JobError(
       'repair.check',
-      `what was written for ${escapeName(part.name)}, read back, is ${result.verdict} at ${result.validUpTo}; nothing was replaced`,
+      `what was written for ${escapeName(part.name)}, read back, ${what}; nothing was replaced`,
     )
   }
 
   async #copyWhole({ part, report }: PartPlan, path: string): Promise<void> {
     const source = await this.#open(part)
+    const sink = this.#opened(await Sink.create(path, modelled(part)))
     try {
-      await saveRange(path, source, 0, report.size, modelled(part))
+      await sink.copyRange(source, 0, report.size)
+      await sink.commit()
     } finally {
       await source.close()
     }
@@ -296,85 +406,143 @@ class RepairWriter {
       }
     }
   }
-}
 
-function modelled({ path, role }: Part): SinkOptions {
-  return role === 'single' && (path === '-' || path.startsWith('/dev/') || path.startsWith('/proc/'))
-    ? {}
-    : { like: path }
-}
-
-function droppedSpan({ part, report, reason }: PartPlan): Span {
-  return { part: part.name, offset: 0, end: report.size, file: droppedName(part.name), fileOffset: 0, reason }
-}
-
-async function copyPrefix(sink: Sink, { part, end }: PartPlan, source: Source): Promise<void> {
-  if (part.path === '-' || source.size === undefined) await sink.copyRange(source, 0, end)
-  else await sink.copyPrefix(part.path, end)
-}
-
-/**
- * Keeps a range of a source as a file; true when it made it. A file of that name is refused, unless it holds just these
- * bytes: then an earlier repair was killed before it replaced the source.
- */
-async function saveRange(
-  path: string,
-  source: Source,
-  from: number,
-  to: number,
-  options: SinkOptions,
-): Promise<boolean> {
-  let sink: Sink
-  try {
-    sink = await Sink.create(path, options)
-  } catch (error) {
-    if (!(error instanceof JobError && error.code === 'output.exists')) throw error
-    if (await holds(path, source, from, to)) return false
-    throw keptAlready(path, error)
+  /** The plan is about the files as they were before they were read. */
+  async #refuseChanged(): Promise<void> {
+    const { parts, input, stamps } = this.#plan
+    const changing = parts.filter(({ action }) => action !== 'keep').map(({ part }) => part.path)
+    for (const path of input.manifestPath === undefined ? changing : [...changing, input.manifestPath]) {
+      if (isSame(await stampOf(path), stamps.get(path) as FileStamp)) continue
+      throw new JobError(
+        'output.changed',
+        `${escapeName(path)} was changed while its replacement was made; nothing was replaced`,
+        'stop the server that writes to it, and try again',
+      )
+    }
   }
-  try {
-    await sink.copyRange(source, from, to)
-    await sink.commit()
-    return true
-  } catch (error) {
-    await sink.abort()
-    throw error
+
+  #opened(sink: Sink): Sink {
+    this.#sinks.push(sink)
+    return sink
+  }
+}
+
+/** A part under another name, and the manifest that has it; both without their names. */
+interface Successor {
+  readonly prepared: Prepared
+  readonly manifest: Sink
+}
+
+function modelled(part: Part): SinkOptions {
+  return isFile(part) ? { like: part.path } : {}
+}
+
+/** Whether the part's path is that of a file, and not of something that the shell opened. */
+function isFile({ path, size }: Part): boolean {
+  return size !== undefined && path !== '-' && !/^\/(?:dev|proc)\//.test(path)
+}
+
+/** Writes what the result has of a part. */
+async function copyKept(to: Sink | Comparison, plan: PartPlan, source: Source): Promise<void> {
+  const { part, end, patches } = plan
+  let done = patches[0]?.offset ?? end
+  // Of compressed input the size is not known.
+  if (to instanceof Sink && isFile(part) && source.size !== undefined) await to.copyPrefix(part.path, done)
+  else await to.copyRange(source, 0, done)
+  for (const [index, patch] of patches.entries()) {
+    await to.write(patch.by)
+    done = patches[index + 1]?.offset ?? end
+    await to.copyRange(source, patch.end, done)
   }
 }
 
 const COMPARED_AT_ONCE = 1 << 20
 
-/** Whether a file holds the bytes `[from, to)` of a source, and nothing else. */
-async function holds(path: string, source: Source, from: number, to: number): Promise<boolean> {
+/** Takes bytes as a sink does, and only looks whether they are those of a file. */
+class Comparison {
+  same = true
+  readonly #kept: Source
+  #position = 0
+
+  constructor(kept: Source) {
+    this.#kept = kept
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    if (!this.same) return
+    const there = new Uint8Array(bytes.length)
+    const count = await this.#kept.readAt(there, this.#position)
+    this.#position += bytes.length
+    this.same = count === bytes.length && Buffer.compare(there, bytes) === 0
+  }
+
+  async copyRange(source: Source, from: number, to: number): Promise<void> {
+    const block = new Uint8Array(Math.min(COMPARED_AT_ONCE, to - from))
+    for (let at = from; at < to && this.same; at += block.length) {
+      const count = await source.readAt(block.subarray(0, Math.min(block.length, to - at)), at)
+      await this.write(block.subarray(0, count))
+    }
+  }
+
+  get complete(): boolean {
+    return this.same && this.#position === this.#kept.size
+  }
+}
+
+/** Whether a file holds just what `produce` writes. */
+async function holdsJust(path: string, produce: (to: Comparison) => Promise<void>): Promise<boolean> {
   const kept = await openSource(path, { decompress: false })
   try {
-    if (kept.size !== to - from) return false
-    const ours = new Uint8Array(COMPARED_AT_ONCE)
-    const theirs = new Uint8Array(COMPARED_AT_ONCE)
-    for (let at = from; at < to; at += COMPARED_AT_ONCE) {
-      const length = Math.min(COMPARED_AT_ONCE, to - at)
-      await source.readAt(ours.subarray(0, length), at)
-      await kept.readAt(theirs.subarray(0, length), at - from)
-      if (Buffer.compare(ours.subarray(0, length), theirs.subarray(0, length)) !== 0) return false
-    }
-    return true
+    const comparison = new Comparison(kept)
+    await produce(comparison)
+    return comparison.complete
   } finally {
     await kept.close()
   }
 }
 
-function keptAlready(path: string, { message }: JobError): JobError {
+function keptAlready(path: string): JobError {
   return new JobError(
     'repair.kept-already',
-    `${message}: it was to keep what is cut`,
+    `${escapeName(path)} exists already, with other bytes: it was to keep what is cut`,
     `move ${escapeName(path)} away; it may be all that is left of an earlier repair`,
   )
 }
 
-async function refuseExisting(path: string): Promise<void> {
-  const there = await stampOf(path).catch(() => undefined)
-  if (there !== undefined)
-    throw keptAlready(path, new JobError('output.exists', `${escapeName(path)} exists already`))
+/** An error that was met when some parts had been replaced. */
+function afterSome(names: readonly string[], error: unknown): unknown {
+  if (!(error instanceof JobError)) return error
+  const done = names.map(escapeName).join(', ')
+  return new JobError(error.code, `${error.message}; replaced before that: ${done}`, error.hint)
+}
+
+/** A folder that is replaced is moved aside whole: the log must not be in it. */
+async function refuseAround(output: string, folder: string): Promise<void> {
+  const target = await realpath(systemPath(output), { encoding: 'buffer' }).then(decodeName, () => undefined)
+  if (target === undefined || !`${folder}${sep}`.startsWith(`${target}${sep}`)) return
+  throw new JobError(
+    'repair.same',
+    `${escapeName(output)} holds what is to be repaired; with --output that stays as it is`,
+    'use --in-place, or write elsewhere',
+  )
+}
+
+/** What a file is; undefined where there is none, or none that we may look at. Synchronous: for the end of the process. */
+function stampIfThere(path: string): FileStamp | undefined {
+  try {
+    const { dev, ino, size, mtimeNs } = statSync(systemPath(path), { bigint: true })
+    return { device: dev, inode: ino, size, modifiedAtNs: mtimeNs }
+  } catch {
+    return undefined
+  }
+}
+
+function isSameFile(a: FileStamp, b: FileStamp): boolean {
+  return a.device === b.device && a.inode === b.inode
+}
+
+function isSame(a: FileStamp, b: FileStamp): boolean {
+  return isSameFile(a, b) && a.size === b.size && a.modifiedAtNs === b.modifiedAtNs
 }
 
 /** Gives a file another name, never one that is taken. */

@@ -1,10 +1,14 @@
 import { type Manifest, type ManifestEntry, printManifest } from '../aof/manifest.ts'
 import type { Input, Part } from '../aof/parts.ts'
+import { scanPart } from '../aof/scan.ts'
 import { JobError } from '../bytes/errors.ts'
 import { escapeName } from '../bytes/escape.ts'
 import { formatBytes } from '../bytes/figures.ts'
+import { type FileStamp, stampOf } from '../bytes/sink.ts'
 import type { Source } from '../bytes/source.ts'
+import { CommandTable } from '../servers/commands.ts'
 import { describeRecord } from './describe.ts'
+import { findPatches, MENDED, type Patch, upTo } from './normalize.ts'
 import type { PartReport } from './part-check.ts'
 import { type LogOptions, type VerifyReport, verifyLog } from './verify.ts'
 
@@ -14,8 +18,8 @@ import { type LogOptions, type VerifyReport, verifyLog } from './verify.ts'
  * 1. Verify: where does each part stop being what servers load?
  * 2. Plan: which parts are kept whole, cut, dropped, or written anew in sound framing; what of it is refused. Nothing is
  *    written yet, and a dry run ends here.
- * 3. Write (repair-write.ts): what is cut goes into files of its own first, then the results, each read back and
- *    verified before it takes a name; a manifest last.
+ * 3. Write (repair-write.ts): what is cut and the results, into temporary files; each result is read back and verified.
+ *    Then they take their names: first what was cut, then the results, a manifest last.
  */
 
 export interface RepairOptions extends LogOptions {
@@ -39,6 +43,8 @@ export interface Span {
   readonly fileOffset: number
   /** Code of the finding. */
   readonly reason: string
+  /** Bytes that stand in the result in its place, where it was normalized and not only left out. */
+  readonly replacedBy?: number
 }
 
 export interface PartPlan {
@@ -47,6 +53,8 @@ export interface PartPlan {
   readonly action: 'keep' | 'cut' | 'normalize' | 'drop'
   /** Bytes of it that the result is made of. */
   readonly end: number
+  /** What is changed in them: when normalizing. */
+  readonly patches: readonly Patch[]
   /** Why it is cut: the code of the finding. */
   readonly reason: string
 }
@@ -60,6 +68,8 @@ export interface RepairPlan {
   readonly cut: number
   /** Whether there is anything to do. */
   readonly changes: boolean
+  /** What the files were before they were read, by path: nothing else may be replaced. */
+  readonly stamps: ReadonlyMap<string, FileStamp>
 }
 
 /** How the parts of a log are opened; standard input can be opened only once. */
@@ -75,47 +85,111 @@ export async function planRepair(
   open: PartOpener,
   progress?: (bytes: number) => void,
 ): Promise<RepairPlan> {
+  const stamps = await stampsOf(input)
   const report = await verifyLog(input, options, progress, open)
   refuseManifest(report)
   const first = report.parts.findIndex(isCut)
-  const parts = report.parts.map((part, index): PartPlan => {
-    const base = { part: input.parts[index], report: part, reason: reasonFor(report, part) }
-    if (first >= 0 && index > first && !options.keepLaterParts) {
-      return { ...base, action: 'drop', end: 0, reason: 'later-part' }
-    }
-    if (isCut(part)) {
-      if (part.verdict === 'corrupt' && part.validUpTo === 0 && part.format !== 'resp') refuseRdb(part)
-      return { ...base, action: 'cut', end: part.validUpTo }
-    }
-    if (options.normalize && part.verdict === 'damaged')
-      return { ...base, action: 'normalize', end: part.size }
-    return { ...base, action: 'keep', end: part.size }
-  })
+  const parts: PartPlan[] = []
+  for (const [index, found] of report.parts.entries()) {
+    const dropped = first >= 0 && index > first && !options.keepLaterParts
+    const part = input.parts[index]
+    parts.push(
+      dropped
+        ? { part, report: found, action: 'drop', end: 0, patches: [], reason: 'later-part' }
+        : await planPart(part, report, found, options, open),
+    )
+  }
   const kept = parts.reduce((total, { end }) => total + end, 0)
   const cut = report.bytes - kept
-  if (cut > 0 && !options.allowEmpty && parts.every(isEmpty)) refuseEmpty(report)
+  const changes = parts.some(({ action }) => action !== 'keep')
+  if (changes) refuseTwice(input)
+  if (cut > 0 && !options.allowEmpty && (await isEmpty(parts, open))) refuseEmpty(report)
   if (options.maxLoss !== undefined && cut > options.maxLoss(report.bytes)) {
     throw new JobError(
       'repair.max-loss',
       `the repair would cut ${cut} of ${report.bytes} bytes, more than --max-loss allows; nothing was changed`,
     )
   }
-  return { input, report, parts, kept, cut, changes: parts.some(({ action }) => action !== 'keep') }
+  return { input, report, parts, kept, cut, changes, stamps }
+}
+
+async function planPart(
+  part: Part,
+  report: VerifyReport,
+  found: PartReport,
+  options: RepairOptions,
+  open: PartOpener,
+): Promise<PartPlan> {
+  const cut = isCut(found)
+  if (cut && found.verdict === 'corrupt' && found.validUpTo === 0 && found.format !== 'resp') refuseRdb(found)
+  let patches: Patch[] = []
+  if (options.normalize && found.verdict !== 'sound') {
+    const source = await open(part)
+    try {
+      const table = new CommandTable(report.server, options.allowCommands)
+      patches = await findPatches(source, found.validUpTo, table, options.databases)
+    } finally {
+      await source.close()
+    }
+  }
+  const action = cut ? 'cut' : patches.length > 0 ? 'normalize' : 'keep'
+  return { part, report: found, action, end: found.validUpTo, patches, reason: reasonFor(report, found) }
+}
+
+async function stampsOf({ parts, manifestPath }: Input): Promise<Map<string, FileStamp>> {
+  const files = parts.filter(({ size }) => size !== undefined).map(({ path }) => path)
+  const stamps = new Map<string, FileStamp>()
+  for (const path of manifestPath === undefined ? files : [...files, manifestPath]) {
+    stamps.set(path, await stampOf(path))
+  }
+  return stamps
 }
 
 function isCut(part: PartReport): boolean {
   return part.validUpTo < part.size
 }
 
-/** Nothing of it is left that a server would load. */
-function isEmpty({ action, end, report }: PartPlan): boolean {
-  if (action === 'drop') return true
-  return end <= report.preambleEnd && report.keys === 0
+/** Whether nothing is left that a server would load: no key, and no command. */
+async function isEmpty(parts: readonly PartPlan[], open: PartOpener): Promise<boolean> {
+  for (const { part, action, end, report } of parts) {
+    if (action === 'drop') continue
+    if (report.keys > 0) return false
+    if (end > report.preambleEnd && (await holdsCommand(part, end, open))) return false
+  }
+  return true
 }
 
-function reasonFor(report: VerifyReport, part: PartReport): string {
-  const finding = report.findings.find(
-    ({ severity, part: file }) => severity === 'error' && file === part.file,
+/** Whether the first `end` bytes of a part are more than annotations. */
+async function holdsCommand(part: Part, end: number, open: PartOpener): Promise<boolean> {
+  const source = await open(part)
+  let found = false
+  try {
+    await scanPart(
+      upTo(source, end),
+      {
+        rdb() {},
+        records(batch) {
+          for (let i = 0; i < batch.count && !found; i++) found = batch.argc(i) > 0
+        },
+        long() {
+          found = true
+        },
+        progress: () => found,
+      },
+      { databases: Number.POSITIVE_INFINITY },
+    )
+    return found
+  } finally {
+    await source.close()
+  }
+}
+
+/** The code of what a part is cut for; empty when it is not. */
+function reasonFor({ findings }: VerifyReport, { file, size, validUpTo }: PartReport): string {
+  if (validUpTo === size) return ''
+  const finding = findings.find(
+    ({ severity, part, offset, code }) =>
+      severity === 'error' && part === file && (offset ?? 0) >= validUpTo && !MENDED.has(code),
   )
   return finding?.code ?? ''
 }
@@ -129,6 +203,21 @@ function refuseManifest({ findings }: VerifyReport): void {
     `repair cuts parts; it cannot mend what the manifest says or lacks: ${where}${finding.message}`,
     'a part can be repaired alone: give its path',
   )
+}
+
+/** A file that is listed twice is two parts, and cannot become two different ones. */
+function refuseTwice({ parts }: Input): void {
+  const names = new Set<string>()
+  for (const { name } of parts) {
+    if (names.has(name)) {
+      throw new JobError(
+        'repair.manifest',
+        `${escapeName(name)} is listed twice in the manifest: what is cut from it would be missing in both places`,
+        'take one of its lines out of the manifest first',
+      )
+    }
+    names.add(name)
+  }
 }
 
 function refuseRdb(part: PartReport): never {
@@ -159,25 +248,29 @@ export function droppedName(part: string): string {
   return `${part}.dropped`
 }
 
-/** What a plan cuts, by part. Normalizing finds its spans as it writes. */
+/** What a plan takes out of the log, by part. */
 export function plannedSpans({ parts }: RepairPlan): Span[] {
-  return parts.flatMap(({ part, report, action, end, reason }): Span[] => {
-    if (action === 'drop') {
-      const file = droppedName(part.name)
-      return [{ part: part.name, offset: 0, end: report.size, file, fileOffset: 0, reason }]
-    }
-    if (action !== 'cut') return []
+  return parts.flatMap(spansOf)
+}
+
+/** What is taken out of one part: all of it in one file, one after the other. */
+export function spansOf({ part, report, action, end, reason, patches }: PartPlan): Span[] {
+  if (action === 'drop') {
     return [
-      {
-        part: part.name,
-        offset: end,
-        end: report.size,
-        file: cutName(part.name, end),
-        fileOffset: 0,
-        reason,
-      },
+      { part: part.name, offset: 0, end: report.size, file: droppedName(part.name), fileOffset: 0, reason },
     ]
-  })
+  }
+  const file = cutName(part.name, patches[0]?.offset ?? end)
+  let fileOffset = 0
+  const spans: Span[] = []
+  for (const { offset, end, reason, by } of patches) {
+    const replaced = by.length === 0 ? {} : { replacedBy: by.length }
+    spans.push({ part: part.name, offset, end, file, fileOffset, reason, ...replaced })
+    fileOffset += end - offset
+  }
+  if (action === 'cut')
+    spans.push({ part: part.name, offset: end, end: report.size, file, fileOffset, reason })
+  return spans
 }
 
 /** Commands of what is cut that a preview shows, and the bytes that are looked at for them. */
@@ -228,21 +321,23 @@ function entriesOf({ manifest }: Input): Manifest['entries'] {
 }
 
 /**
- * A name that no part has yet, for what is left of a part: that of the next one in its sequence, as a server would
- * call it. A file under a new name can be complete before the manifest knows of it.
+ * Names for what is left of a part, each with a file that no part has yet: that of the next one in its sequence, as a
+ * server would call it, then those behind that. A file under a new name can be complete before the manifest knows of it.
  */
-export function successorOf(input: Input, part: Part): ManifestEntry {
+export function* successorsOf(input: Input, part: Part): Generator<ManifestEntry, never> {
   const entries = entriesOf(input)
   const own = entries.find(({ file, type }) => file === part.name && type !== 'h')
   if (own === undefined) throw new Error(`${part.name} is not in the manifest`)
   const [highest] = entries
-    .filter(({ type }) => type === own.type || (type === 'h' && own.type === 'b'))
+    .filter(({ type }) => type === own.type)
     .map(({ seq }) => seq)
     .sort((a, b) => (a < b ? 1 : -1))
   const match = /^(.*)\.\d+\.((?:base|incr)\.(?:rdb|aof))$/s.exec(part.name)
-  const seq = highest + 1n
-  const file = match === null ? `${part.name}.${seq}` : `${match[1]}.${seq}.${match[2]}`
-  return { ...own, file, seq }
+  for (let seq = highest + 1n; ; seq++) {
+    const name = match === null ? `${part.name}.${seq}` : `${match[1]}.${seq}.${match[2]}`
+    // A server would delete what is also listed as history.
+    if (entries.every(({ file }) => file !== name)) yield { ...own, file: name, seq }
+  }
 }
 
 /** `1,234 bytes (1.2 KB)`, for texts that must be exact and readable. */

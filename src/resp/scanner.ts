@@ -123,12 +123,10 @@ export class Scanner {
   stop: Stop = Stop.More
   /** Set when `stop` is Error. */
   error: FormatError | undefined
-  readonly #most: number
-
-  /** @param most arguments of a record: more are an error. For those who look at the same bytes again and again */
-  constructor(most = Number.POSITIVE_INFINITY) {
-    this.#most = most
-  }
+  /** Arguments of a record: more are an error. For those who look at the same bytes again and again. */
+  most = Number.POSITIVE_INFINITY
+  /** Arguments that the last {@link scan} read, those of a record that it gave up included. */
+  read = 0
 
   /**
    * Adds the whole records of `bytes[from, end)` to a cleared batch; the index behind the last of them.
@@ -176,7 +174,7 @@ export class Scanner {
         argc = header.value
         p = header.next
       }
-      if (argc > this.#most) {
+      if (argc > this.most) {
         this.#fail(corrupt('resp.record.argc', batch.base + at, `a record of ${argc} arguments`))
         p = at
         break
@@ -230,6 +228,7 @@ export class Scanner {
       batch.oddities.pop()
     }
     batch.count = n
+    this.read = a
     return p
   }
 

@@ -14,7 +14,9 @@ interface Read {
 
 /** Shows a context records, the way readers of a log do. */
 function read(records: readonly (readonly string[] | string)[], databases = 16, base = 0): Read {
-  const bytes = Buffer.concat(records.map(record => (typeof record === 'string' ? Buffer.from(record) : encode(...record))))
+  const bytes = Buffer.concat(
+    records.map(record => (typeof record === 'string' ? Buffer.from(record) : encode(...record))),
+  )
   const batch = new Batch(bytes.length + 64)
   batch.clear(Buffer.concat([bytes, Buffer.alloc(64)]), base)
   new Scanner().scan(batch, 0, bytes.length, true)
@@ -34,7 +36,11 @@ const SELECTS = ['0', '3', '15', '16', '-1', '03', ' 3', '+3', '3x', '', '922337
 describe('the selected database', () => {
   it('is 0 at first, and what the last SELECT says', () => {
     expect(read([]).context.db).toBe(0)
-    const { context, problems } = read([['SELECT', '3'], ['SET', 'k', 'v'], ['select', '7']])
+    const { context, problems } = read([
+      ['SELECT', '3'],
+      ['SET', 'k', 'v'],
+      ['select', '7'],
+    ])
     expect([context.db, problems]).toEqual([7, [undefined, undefined, undefined]])
   })
 
@@ -55,7 +61,10 @@ describe('the selected database', () => {
   })
 
   it('is not changed by a SELECT with more or fewer arguments', () => {
-    expect(read([['SELECT', '3', '4'], ['SELECT']])).toMatchObject({ context: { db: 0 }, problems: ['select', 'select'] })
+    expect(read([['SELECT', '3', '4'], ['SELECT']])).toMatchObject({
+      context: { db: 0 },
+      problems: ['select', 'select'],
+    })
   })
 
   it('is 0 again after RESET', () => {
@@ -79,19 +88,35 @@ describe('a transaction', () => {
     const { context, problems } = read([['MULTI'], ['MULTI'], ['EXEC'], ['EXEC']])
     expect(problems).toEqual([undefined, 'multi-nested', undefined, 'exec-alone'])
     expect([context.transaction, context.transactions]).toEqual([-1, 1])
-    expect(read([['SET', 'k', 'v'], ['MULTI'], ['MULTI']]).context.transaction).toBe(encode('SET', 'k', 'v').length)
+    expect(read([['SET', 'k', 'v'], ['MULTI'], ['MULTI']]).context.transaction).toBe(
+      encode('SET', 'k', 'v').length,
+    )
   })
 
   it('is needed by DISCARD', () => {
-    expect(read([['DISCARD'], ['MULTI'], ['DISCARD']]).problems).toEqual(['discard-alone', undefined, undefined])
+    expect(read([['DISCARD'], ['MULTI'], ['DISCARD']]).problems).toEqual([
+      'discard-alone',
+      undefined,
+      undefined,
+    ])
   })
 })
 
 describe('the time', () => {
   it('is that of the last timestamp; other annotations and broken ones leave it', () => {
     expect(read([['PING']]).context.time).toBeUndefined()
-    const { context, problems } = read(['#TS:100\r\n', ['PING'], '#TS:90\r\n', '#comment\r\n', '#TS:x\r\n', '#TS:95\n'])
-    expect([context.time, problems]).toEqual([90, [undefined, undefined, undefined, undefined, 'annotation', 'annotation']])
+    const { context, problems } = read([
+      '#TS:100\r\n',
+      ['PING'],
+      '#TS:90\r\n',
+      '#comment\r\n',
+      '#TS:x\r\n',
+      '#TS:95\n',
+    ])
+    expect([context.time, problems]).toEqual([
+      90,
+      [undefined, undefined, undefined, undefined, 'annotation', 'annotation'],
+    ])
     expect(read(['#TS:0\r\n']).context.time).toBe(0)
   })
 })
@@ -99,12 +124,20 @@ describe('the time', () => {
 describe.each(foundServers())('%s', server => {
   it('writes into the database that we say is selected, after every form of SELECT', async () => {
     const scripts = [
-      ...SELECTS.map(db => [['SELECT', '1'], ['SELECT', db]]),
+      ...SELECTS.map(db => [
+        ['SELECT', '1'],
+        ['SELECT', db],
+      ]),
       [['SELECT', '3'], ['RESET']],
       [['SELECT', '3'], ['MULTI'], ['SELECT', '5'], ['EXEC']],
     ]
     const loaded = await server.load(
-      Buffer.concat(scripts.flatMap((script, i) => [...script.map(args => encode(...args)), encode('SET', `key${i}`, 'v')])),
+      Buffer.concat(
+        scripts.flatMap((script, i) => [
+          ...script.map(args => encode(...args)),
+          encode('SET', `key${i}`, 'v'),
+        ]),
+      ),
     )
     try {
       expect(loaded.started, loaded.log).toBe(true)

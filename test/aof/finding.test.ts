@@ -42,14 +42,17 @@ describe('findings', () => {
     expect(list).toHaveLength(22)
     expect(list.slice(0, 20).map(({ offset }) => offset)).toEqual(Array.from({ length: 20 }, (_, i) => i))
     expect(list[20]).toEqual(finding('b', 7))
-    expect(list[21]).toEqual(finding('a', 4999, { message: '4,980 more like these; the last one: a at 4999' }))
+    expect(list[21]).toEqual(
+      finding('a', 4999, { message: '4,980 more like these; the last one: a at 4999' }),
+    )
     expect(findings.errors).toBe(5001)
   })
 
   it('are counted by part: one part does not hide what is wrong with another', () => {
     const findings = new Findings()
     for (const part of ['a', 'b', undefined])
-      for (let i = 0; i < 25; i++) findings.add({ code: 'x', severity: 'warning', message: `${i}`, ...(part && { part }) })
+      for (let i = 0; i < 25; i++)
+        findings.add({ code: 'x', severity: 'warning', message: `${i}`, ...(part && { part }) })
     const list = findings.list()
     expect(list).toHaveLength(3 * 21)
     expect(list.slice(-3).map(({ part }) => part)).toEqual(['a', 'b', undefined])

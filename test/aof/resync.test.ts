@@ -8,7 +8,12 @@ const table = new CommandTable('redis-8.0')
 const SLACK = 64
 
 /** Looks for the first boundary in the last bytes of a file, or (`final` false) in bytes behind which more come. */
-function find(bytes: Uint8Array, from = 0, final = true, end = bytes.length): { at: number; undecided: number } {
+function find(
+  bytes: Uint8Array,
+  from = 0,
+  final = true,
+  end = bytes.length,
+): { at: number; undecided: number } {
   // Behind the end stands what would make more of it than there is.
   const buffer = Buffer.concat([bytes, Buffer.alloc(SLACK, '*1\r\n$4\r\nPING\r\n')])
   const resync = new Resync(table, buffer.length)
@@ -19,7 +24,8 @@ function find(bytes: Uint8Array, from = 0, final = true, end = bytes.length): { 
 const PING = encode('PING')
 const SET = encode('SET', 'key', 'value')
 const TS = Buffer.from('#TS:1700000000\r\n')
-const concat = (...pieces: (string | Uint8Array)[]) => Buffer.concat(pieces.map(piece => Buffer.from(piece as string)))
+const concat = (...pieces: (string | Uint8Array)[]) =>
+  Buffer.concat(pieces.map(piece => Buffer.from(piece as string)))
 const times = (count: number, piece: Uint8Array) => Array.from({ length: count }, () => piece)
 
 /** Commands with values that hold no star, so that every star begins a record. */
@@ -35,6 +41,8 @@ describe('what proves a boundary', () => {
   it('is three whole commands in a row, whatever follows', () => {
     expect(find(concat('x', ...times(3, SET), '?')).at).toBe(1)
     expect(find(concat('x', ...times(3, SET), '*3\r\n$3\r\nSET\r\n$99\r\n')).at).toBe(1)
+    for (const odd of ['*1\r\n$4\r\nPINGxx', '*1\n$4\r\nPING\r\n', '#comment\r\n', '*1\r\n$5\r\nNOSUC\r\n'])
+      expect(find(concat('x', ...times(3, SET), odd, SET)).at, odd).toBe(1)
     expect(find(concat('x', ...times(3, SET), PING, SET), 0, false).at).toBe(1)
   })
 
@@ -51,7 +59,13 @@ describe('what proves a boundary', () => {
   })
 
   it('is no name that the server does not know, and no number of arguments that it does not take', () => {
-    for (const wrong of [encode('NOSUCH', 'k'), encode('GET'), encode('GET', 'a', 'b'), encode('JSON.SET', 'k'), encode('')]) {
+    for (const wrong of [
+      encode('NOSUCH', 'k'),
+      encode('GET'),
+      encode('GET', 'a', 'b'),
+      encode('JSON.SET', 'k'),
+      encode(''),
+    ]) {
       expect(find(concat(wrong, SET)).at, `${wrong}`).toBe(wrong.length)
       expect(find(concat(SET, SET, wrong, SET, SET, SET, '?')).at).toBe(SET.length * 2 + wrong.length)
     }
@@ -61,10 +75,22 @@ describe('what proves a boundary', () => {
   })
 
   it('is the form that servers write, nothing that they merely read', () => {
-    for (const odd of ['*1\n$4\r\nPING\r\n', '*1\r\n$+4\r\nPING\r\n', '*1\r\n$04\r\nPING\r\n', '*1\r\n$4\r\nPINGxx', '*01\r\n$4\r\nPING\r\n']) {
+    for (const odd of [
+      '*1\n$4\r\nPING\r\n',
+      '*1\r\n$+4\r\nPING\r\n',
+      '*1\r\n$04\r\nPING\r\n',
+      '*1\r\n$4\r\nPINGxx',
+      '*01\r\n$4\r\nPING\r\n',
+    ]) {
       expect(find(concat(odd, SET, SET, SET)).at, odd).toBe(odd.length)
       expect(find(concat(SET, odd, SET, SET, SET)).at, odd).toBe(SET.length + odd.length)
     }
+  })
+
+  it('may have any number of arguments', () => {
+    const wide = encode('RPUSH', ...Array.from({ length: 3000 }, (_, i) => `${i}`))
+    expect(find(concat('x', wide, wide, wide, '?')).at).toBe(1)
+    expect(find(concat('x', wide, SET)).at).toBe(1)
   })
 
   it('may have timestamps between its commands: a log with few commands a second is full of them', () => {
@@ -106,7 +132,11 @@ describe('looking for a boundary', () => {
   })
 
   it('comes to the same whether it sees everything at once or a little more each time', () => {
-    const word = fc.oneof(command, plain, fc.constantFrom('*', '*1\r\n', '*3\r\n$3\r\nSET\r\n', '$', '\r\n').map(text => Buffer.from(text)))
+    const word = fc.oneof(
+      command,
+      plain,
+      fc.constantFrom('*', '*1\r\n', '*3\r\n$3\r\nSET\r\n', '$', '\r\n').map(text => Buffer.from(text)),
+    )
     fc.assert(
       fc.property(fc.array(word, { maxLength: 10 }), fc.integer({ min: 1, max: 40 }), (words, step) => {
         const bytes = Buffer.concat(words)
@@ -158,7 +188,8 @@ describe('hostile input', () => {
     try {
       const buffer = Buffer.concat([bytes, Buffer.alloc(SLACK)])
       const resync = new Resync(table, buffer.length)
-      for (let from = 0, at = 0; at >= 0 && from < bytes.length; from = at + 1) at = resync.find(buffer, from, bytes.length, true)
+      for (let from = 0, at = 0; at >= 0 && from < bytes.length; from = at + 1)
+        at = resync.find(buffer, from, bytes.length, true)
       return count
     } finally {
       DataView.prototype.getInt32 = read

@@ -30,7 +30,10 @@ async function scan(
     records(batch) {
       for (let i = 0; i < batch.count; i++) {
         const a = batch.first[i]
-        const name = batch.argc(i) === 0 ? '#' : Buffer.from(batch.bytes.slice(batch.start[a], batch.start[a] + batch.length[a]))
+        const name =
+          batch.argc(i) === 0
+            ? '#'
+            : Buffer.from(batch.bytes.slice(batch.start[a], batch.start[a] + batch.length[a]))
         events.push(`${name}@${batch.offset(i)}`)
       }
     },
@@ -46,8 +49,20 @@ async function scan(
   return { end, events, progress }
 }
 
-const LOG = Buffer.concat([encode('SELECT', '0'), Buffer.from('#TS:17\r\n'), encode('SET', 'k', 'v'), encode('DEL', 'k')])
-const RDB = rdb('REDIS0011', aux('redis-ver', '7.2.0'), select(0), entry(0, 'a', str('1')), select(3), entry(0, 'b', str('2')))
+const LOG = Buffer.concat([
+  encode('SELECT', '0'),
+  Buffer.from('#TS:17\r\n'),
+  encode('SET', 'k', 'v'),
+  encode('DEL', 'k'),
+])
+const RDB = rdb(
+  'REDIS0011',
+  aux('redis-ver', '7.2.0'),
+  select(0),
+  entry(0, 'a', str('1')),
+  select(3),
+  entry(0, 'b', str('2')),
+)
 const RDB_EVENTS = ['header', 'aux', 'select', '0/a', 'select', '3/b']
 
 describe('reading a part', () => {
@@ -58,7 +73,13 @@ describe('reading a part', () => {
     for (const pieces of everySplit(LOG)) {
       const { end, events } = await scan(new PieceSource(pieces))
       expect(events).toEqual(['SELECT@0', `#@${second}`, `SET@${third}`, `DEL@${fourth}`])
-      expect(end).toMatchObject({ format: 'resp', offset: LOG.length, preambleEnd: 0, size: LOG.length, error: undefined })
+      expect(end).toMatchObject({
+        format: 'resp',
+        offset: LOG.length,
+        preambleEnd: 0,
+        size: LOG.length,
+        error: undefined,
+      })
       expect(end.rest).toHaveLength(0)
     }
   })
@@ -85,7 +106,12 @@ describe('reading a part', () => {
     for (const bytes of [RDB, rdb('VALKEY080', select(0), entry(0, 'a', str('1')))]) {
       for (const pieces of everySplit(bytes)) {
         const { end } = await scan(new PieceSource(pieces))
-        expect(end).toMatchObject({ format: 'rdb', offset: bytes.length, preambleEnd: bytes.length, error: undefined })
+        expect(end).toMatchObject({
+          format: 'rdb',
+          offset: bytes.length,
+          preambleEnd: bytes.length,
+          error: undefined,
+        })
       }
     }
   })
@@ -100,7 +126,11 @@ describe('reading a part', () => {
     for (const text of ['R', 'REDI', 'VALKE', 'REDIX0011', 'redis0011']) {
       for (const pieces of everySplit(Buffer.from(text))) {
         const { end } = await scan(new PieceSource(pieces))
-        expect(end).toMatchObject({ format: 'resp', offset: 0, error: { code: 'resp.record.type', offset: 0 } })
+        expect(end).toMatchObject({
+          format: 'resp',
+          offset: 0,
+          error: { code: 'resp.record.type', offset: 0 },
+        })
         // As much as came before the error was met.
         expect(end.rest.length).toBeGreaterThan(0)
         expect(text).toMatch(Buffer.from(end.rest).toString())
@@ -127,7 +157,10 @@ describe('the end of a part', () => {
 
   it('has the size of the whole part, also when reading ended long before', async () => {
     const bytes = Buffer.concat([LOG, Buffer.from('?'), Buffer.alloc(100_000, LOG)])
-    expect((await scan(new BufferSource(bytes), { chunk: 1 << 11 })).end).toMatchObject({ offset: LOG.length, size: bytes.length })
+    expect((await scan(new BufferSource(bytes), { chunk: 1 << 11 })).end).toMatchObject({
+      offset: LOG.length,
+      size: bytes.length,
+    })
   })
 
   it('hands out 64 KiB of a broken record, no more', async () => {
@@ -174,7 +207,11 @@ describe('the end of a part', () => {
     }
     const { end, events } = await scan(source)
     expect(events).toHaveLength(4)
-    expect(end).toMatchObject({ offset: LOG.length, size: LOG.length + 5, error: { code: 'gzip.data', offset: 7 } })
+    expect(end).toMatchObject({
+      offset: LOG.length,
+      size: LOG.length + 5,
+      error: { code: 'gzip.data', offset: 7 },
+    })
   })
 
   it('is no finding when the system fails: that error is thrown', async () => {
@@ -199,7 +236,11 @@ describe('records larger than the window', () => {
 
 describe('progress', () => {
   const many = Buffer.concat(Array.from({ length: 600 }, (_, i) => encode('SET', `key:${i}`, 'value')))
-  const entries = rdb('REDIS0011', select(0), ...Array.from({ length: 2000 }, (_, i) => entry(0, `key:${i}`, str('some value'))))
+  const entries = rdb(
+    'REDIS0011',
+    select(0),
+    ...Array.from({ length: 2000 }, (_, i) => entry(0, `key:${i}`, str('some value'))),
+  )
 
   it('is told once a window, with rising offsets', async () => {
     for (const bytes of [many, entries, Buffer.concat([entries, many])]) {

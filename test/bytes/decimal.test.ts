@@ -77,7 +77,9 @@ describe.each(foundServers())('%s', server => {
       examples.map((example, i) => loaded.query('SET', `k${i}`, Buffer.from(example, 'latin1'))),
     )
     const encodings = await Promise.all(examples.map((_, i) => loaded.query('OBJECT', 'ENCODING', `k${i}`)))
-    const wrong = examples.filter((example, i) => (String(encodings[i]) === 'int') !== (parse(example) !== undefined))
+    const wrong = examples.filter(
+      (example, i) => (String(encodings[i]) === 'int') !== (parse(example) !== undefined),
+    )
     expect(wrong).toEqual([])
     expect(encodings.filter(encoding => String(encoding) === 'int').length).toBeGreaterThan(20)
   })

@@ -29,7 +29,12 @@ describe('an error of the bytes', () => {
 
 describe('an error of the job', () => {
   it('is a sentence for each reason of the system, with the code for scripts', () => {
-    expect(jobError('cannot read a', thrown(() => statSync('/nonexistent/file')))).toMatchObject({
+    expect(
+      jobError(
+        'cannot read a',
+        thrown(() => statSync('/nonexistent/file')),
+      ),
+    ).toMatchObject({
       name: 'JobError',
       code: 'system.enoent',
       message: 'cannot read a: no such file or folder',
@@ -47,8 +52,14 @@ describe('an error of the job', () => {
       code: 'system.eodd',
       message: 'reading: odd',
     })
-    expect(jobError('reading', new Error('plain'))).toMatchObject({ code: 'job.failed', message: 'reading: plain' })
-    expect(jobError('reading', 'a string')).toMatchObject({ code: 'job.failed', message: 'reading: a string' })
+    expect(jobError('reading', new Error('plain'))).toMatchObject({
+      code: 'job.failed',
+      message: 'reading: plain',
+    })
+    expect(jobError('reading', 'a string')).toMatchObject({
+      code: 'job.failed',
+      message: 'reading: a string',
+    })
     expect(jobError('reading', null)).toMatchObject({ code: 'job.failed', message: 'reading: null' })
   })
 

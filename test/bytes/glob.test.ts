@@ -96,7 +96,7 @@ describe('a glob', () => {
 
   // Tried at every place for every star, these would take longer than the universe has existed.
   it('never goes back further than to its last star', () => {
-    const text = Buffer.from('a'.repeat(5000))
+    const text = Buffer.from('a'.repeat(2000))
     let looked = 0
     const counted = new Proxy(text, {
       get(target, name) {
@@ -104,7 +104,12 @@ describe('a glob', () => {
         return target[name as unknown as number]
       },
     })
-    for (const pattern of [`${'a*'.repeat(300)}b`, `${'*a'.repeat(300)}*b`, `${'*?'.repeat(300)}b`, `*${'a'.repeat(300)}b`]) {
+    for (const pattern of [
+      `${'a*'.repeat(300)}b`,
+      `${'*a'.repeat(300)}*b`,
+      `${'*?'.repeat(300)}b`,
+      `*${'a'.repeat(300)}b`,
+    ]) {
       looked = 0
       expect(new Glob(pattern).test(counted, 0, text.length)).toBe(false)
       expect(looked).toBeLessThanOrEqual((pattern.length + 1) * text.length)
@@ -130,12 +135,17 @@ describe.each(foundServers())('KEYS of %s', server => {
 
   /** Patterns for which the server and the glob choose other keys, with the keys. */
   async function differences(patterns: readonly string[]): Promise<object[]> {
-    const replies = await Promise.all(patterns.map(pattern => loaded.query('KEYS', Buffer.from(pattern, 'latin1'))))
+    const replies = await Promise.all(
+      patterns.map(pattern => loaded.query('KEYS', Buffer.from(pattern, 'latin1'))),
+    )
     const sorted = (found: readonly Buffer[]) => found.map(key => key.toString('latin1')).sort()
     return patterns.flatMap((pattern, i) => {
       const theirs = sorted(replies[i] as Buffer[])
       const ours = sorted(keys.filter(key => matches(pattern, key.toString('latin1'))))
-      const wrong = [...ours.filter(key => !theirs.includes(key)), ...theirs.filter(key => !ours.includes(key))]
+      const wrong = [
+        ...ours.filter(key => !theirs.includes(key)),
+        ...theirs.filter(key => !ours.includes(key)),
+      ]
       // To servers the empty key is matched by one star, but not by two, which is nothing anybody could want.
       if (/^\*\*+$/.test(pattern) && wrong.join() === '' && ours.includes('')) return []
       return wrong.length === 0 ? [] : [{ pattern, wrong }]

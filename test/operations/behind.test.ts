@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { scanPart } from '../../src/aof/scan.ts'
 import { corrupt, JobError } from '../../src/bytes/errors.ts'
 import { BufferSource, type Source } from '../../src/bytes/source.ts'
-import { DEFAULT_CHUNK, Window } from '../../src/bytes/window.ts'
+import { Window } from '../../src/bytes/window.ts'
 import { type Behind, countBehind, windowFrom } from '../../src/operations/behind.ts'
 import { CommandTable } from '../../src/servers/commands.ts'
 import { encode, PieceSource } from '../helpers/chunks.ts'
@@ -12,14 +12,21 @@ const table = new CommandTable('redis-8.0')
 const TS = Buffer.from('#TS:1700000000\r\n')
 const PING = encode('PING')
 
-const count = (bytes: Uint8Array, from: number, chunk = DEFAULT_CHUNK): Promise<Behind | undefined> =>
+/** Larger than most logs here. */
+const WINDOW = 1 << 17
+
+const count = (bytes: Uint8Array, from: number, chunk = WINDOW): Promise<Behind | undefined> =>
   countBehind(new Window(new BufferSource(bytes.subarray(from)), chunk, from), table)
 
 /** Where reading stops, as verify reads. */
 async function stopIn(bytes: Uint8Array): Promise<number | undefined> {
   const nothing = () => {}
   const visitor = { rdb: nothing, records: nothing, long: nothing }
-  const { error, offset } = await scanPart(new BufferSource(bytes), visitor, { databases: 16 })
+  const source = new BufferSource(bytes)
+  const { error, offset } = await scanPart(source, visitor, {
+    databases: 16,
+    window: new Window(source, WINDOW),
+  })
   return error === undefined ? undefined : offset
 }
 
@@ -81,7 +88,7 @@ describe('whole commands behind a damage', () => {
         fc.array(command, { minLength: 2, maxLength: 30 }),
         fc.nat(),
         fc.constantFrom('1', '2', '4', '9', '11', '70', '99999'),
-        fc.constantFrom(1200, 4000, DEFAULT_CHUNK),
+        fc.constantFrom(1200, 4000, WINDOW),
         async (records, which, by, chunk) => {
           const damaged = changeNumber(logOf(records), which, by)
           const stop = await stopIn(damaged.bytes)
@@ -115,7 +122,7 @@ describe('whole commands behind a damage', () => {
         const { at } = log.commands[i]
         const damaged = Buffer.from(log.bytes)
         damaged[at] = 0x3f
-        for (const chunk of [400, DEFAULT_CHUNK]) {
+        for (const chunk of [400, WINDOW]) {
           const found = await count(damaged, at + 1, chunk)
           expect(found, `a time every ${each}, damage ${i}`).toMatchObject({
             offset: log.commands[i + 1].at,
@@ -165,7 +172,7 @@ describe('whole commands behind a damage', () => {
     const deeper = encode('SET', 'log', Buffer.concat([inner, encode('RPUSH', 'logs', inner), inner]))
     const records = [encode('GET', 'x'), PING, deeper, PING, deeper, PING, PING]
     const log = logOf(records)
-    for (const chunk of [1200, DEFAULT_CHUNK]) {
+    for (const chunk of [1200, WINDOW]) {
       const damaged = Buffer.from(log.bytes)
       damaged[0] = 0x3f
       expect(await count(damaged, 1, chunk)).toEqual(behind(log, 1))

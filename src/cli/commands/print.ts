@@ -1,5 +1,6 @@
 import { resolveInput } from '../../aof/parts.ts'
 import { escapeName } from '../../bytes/escape.ts'
+import { formatCount } from '../../bytes/figures.ts'
 import { Glob } from '../../bytes/glob.ts'
 import { type PrintVisitor, printLog } from '../../operations/print.ts'
 import { defineCommand } from '../define.ts'
@@ -14,9 +15,11 @@ import {
   place,
   readLogOptions,
   time,
+  usage,
   wholeNumber,
   word,
 } from '../options.ts'
+import { place as placeOf } from '../render/findings.ts'
 import { startProgress } from '../render/progress.ts'
 import { printerFor } from '../render/record.ts'
 
@@ -24,7 +27,8 @@ export const print = defineCommand({
   command: 'print <path>',
   describe: 'The commands, one a line: part and offset, database, time, command',
   epilogue: `Values longer than 100 bytes are shortened in text, unless --full. An entry of an RDB part is a line of its type, key, size and expiry. A command has the time of the last #TS: before it.
-A log that is torn or damaged is printed as far as it goes; the exit status is then 1.`,
+As resp, SELECT stands where the database changes; MULTI and EXEC are left out unless the whole log is printed (no filter, --limit, --last or --follow), and a transaction that is cut off at the end of it is closed with DISCARD.
+A log that is torn, damaged or corrupt is printed as far as it goes. Exit status: 0 sound as far as it was read, 1 not, 2 the job could not be done.`,
   examples: [
     ['aofkit print PATH --last 20', 'what happened last'],
     ["aofkit print PATH --key 'user:1*' --command set,del", 'what happened to some keys'],
@@ -50,8 +54,14 @@ A log that is torn or damaged is printed as far as it goes; the exit status is t
   },
   async run(args, io) {
     const options = readLogOptions(args)
-    const format =
-      choice('format', args.format, ['text', 'jsonl', 'resp']) ?? (args.json === true ? 'jsonl' : 'text')
+    const asked = choice('format', args.format, ['text', 'jsonl', 'resp'])
+    if (args.json === true && asked !== undefined && asked !== 'jsonl') {
+      throw usage(`--json is --format jsonl: it does not go with --format ${asked}`)
+    }
+    if (args.limit !== undefined && args.last !== undefined) {
+      throw usage('--limit and --last do not go together')
+    }
+    const format = asked ?? (args.json === true ? 'jsonl' : 'text')
     const follow = args.follow === true
     const selection = {
       commands: given(list(args.command).map(name => name.toLowerCase())),
@@ -65,6 +75,7 @@ A log that is torn or damaged is printed as far as it goes; the exit status is t
     }
     const fromStart = selection.from !== undefined || selection.since !== undefined
     const last = wholeNumber('last', args.last) ?? (follow && !fromStart ? FOLLOWED : undefined)
+    const whole = last === undefined && Object.values(selection).every(condition => condition === undefined)
     const input = await resolveInput(args.path)
     const printer = printerFor(format, { full: args.full === true, last }, io)
     const bar = startProgress(io, io.outIsTerminal || follow ? false : args.progress, input.size)
@@ -89,13 +100,14 @@ A log that is torn or damaged is printed as far as it goes; the exit status is t
         await printer.pause()
         io.err(`aofkit: the log was rewritten and goes on in ${escapeName(part)}\n`)
       },
-      async damage(part, error) {
+      async damage(finding, count) {
         damaged = true
         await printer.pause()
-        io.err(
-          `aofkit: ${escapeName(part)}:${error.offset}: ${error.message} (${error.code}); verify says what it means\n`,
-        )
+        const more = count > 1 ? `, the first of ${formatCount(count)}` : ''
+        const what = `${finding.message} (${finding.code}${more}); verify says what it means`
+        io.err(`aofkit: ${placeOf(finding)}: ${what}\n`)
       },
+      unfinished: () => printer.unfinished(),
       get done() {
         return io.closed
       },
@@ -104,7 +116,13 @@ A log that is torn or damaged is printed as far as it goes; the exit status is t
       const { timed } = await printLog(
         input,
         selection,
-        { ...options, follow, wholeValues: printer.wholeValues && !follow },
+        {
+          ...options,
+          follow,
+          wholeValues: printer.wholeValues && !follow,
+          selects: format !== 'resp',
+          transactions: format !== 'resp' || whole,
+        },
         visitor,
       )
       printer.end()

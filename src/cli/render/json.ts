@@ -16,7 +16,27 @@ export function jsonName(name: string): string | { base64: string } {
   return hasStrayBytes(name) ? { base64: nameBytes(name).toString('base64') } : name
 }
 
+/** What JSON allows raw, and a terminal acts on or turns its direction of writing by. */
+const UNSHOWABLE = /[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g
+
+/**
+ * A value as JSON of which every character can be shown: others stand as `\uXXXX`, which is the same value. (They can
+ * only be inside strings.)
+ */
+export function jsonText(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).replace(
+    UNSHOWABLE,
+    unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
 /** One document, with a line break. */
 export function toJson(value: unknown): string {
-  return `${JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? item.toString() : item), 2)}\n`
+  return `${jsonText(value, 2)}\n`
+}
+
+/** Integers beyond 2^53 become strings. */
+export function jsonInteger(value: bigint): number | string {
+  const number = Number(value)
+  return Number.isSafeInteger(number) ? number : value.toString()
 }

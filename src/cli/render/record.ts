@@ -6,10 +6,9 @@ import type { Selected, SelectedEntry } from '../../operations/print.ts'
 import { valueType } from '../../rdb/format.ts'
 import { NO_EXPIRY } from '../../rdb/walk.ts'
 import type { LongRecord } from '../../resp/long-record.ts'
-import type { Batch } from '../../resp/scanner.ts'
 import { argumentHeader, encodeRecord, recordHeader, TERMINATOR } from '../../resp/writer.ts'
 import type { Io } from '../io.ts'
-import { jsonBytes, jsonName } from './json.ts'
+import { jsonBytes, jsonInteger, jsonName, jsonText } from './json.ts'
 
 /** Bytes of one argument that a line shows, unless all are wanted. */
 export const SHORT = 100
@@ -22,10 +21,20 @@ for (const byte of Buffer.from(
   PLAIN[byte] = 1
 }
 
+/** Bytes that stand for themselves in a string of JSON, and are one character each. */
+const JSON_PLAIN = new Uint8Array(256).fill(1, 0x20, 0x7f)
+for (const byte of Buffer.from('"\\')) JSON_PLAIN[byte] = 0
+
 const ESCAPED_AT_ONCE = 1 << 14
+/** Longer pieces of JSON do not go through a buffer. */
+const LONG_TEXT = 1 << 14
 const QUOTE = 0x22
 const SPACE = 0x20
 const NEWLINE = 0x0a
+const ZERO = 0x30
+/** Up to here numbers are written with the arithmetic of 32 bits. */
+const MAX_INT32 = 2 ** 31 - 1
+const MAX_DIGITS = 10
 
 /**
  * Lines put together as bytes in one buffer, without a string for each: for millions of them. An argument stands as it
@@ -44,6 +53,32 @@ export class LineWriter {
   text(text: string): void {
     this.#room(text.length * 3)
     this.#at += this.#buffer.write(text, this.#at)
+  }
+
+  /** The same as bytes. */
+  bytes(bytes: Uint8Array): void {
+    this.#room(bytes.length)
+    let at = this.#at
+    for (let i = 0; i < bytes.length; i++) this.#buffer[at++] = bytes[i]
+    this.#at = at
+  }
+
+  /** A whole number, 0 or more. */
+  number(value: number): void {
+    if (value > MAX_INT32) {
+      this.text(`${value}`)
+      return
+    }
+    this.#room(MAX_DIGITS)
+    let end = this.#at + 1
+    for (let limit = 10; limit <= value; limit *= 10) end++
+    this.#at = end
+    let rest = value
+    do {
+      const tens = (rest / 10) | 0
+      this.#buffer[--end] = ZERO + rest - 10 * tens
+      rest = tens
+    } while (rest > 0)
   }
 
   space(): void {
@@ -66,16 +101,34 @@ export class LineWriter {
     const shown = Math.min(there, limit)
     this.#room(shown * 4 + 64)
     const buffer = this.#buffer
-    if (shown === size && size > 0 && isPlain(bytes, start, size)) {
+    if (shown === size && size > 0) {
       let at = this.#at
-      for (let i = start; i < start + size; i++) buffer[at++] = bytes[i]
-      this.#at = at
-      return
+      let i = start
+      while (i < start + size && PLAIN[bytes[i]] === 1) buffer[at++] = bytes[i++]
+      if (i === start + size) {
+        this.#at = at
+        return
+      }
     }
     buffer[this.#at++] = QUOTE
     this.#at = escapeInto(buffer, this.#at, bytes, start, start + shown)
     buffer[this.#at++] = QUOTE
-    if (shown < size) this.text(`…(${size} bytes)`)
+    if (shown < size) this.text(`… (${size} bytes)`)
+  }
+
+  /** `bytes[start, start + length)` as a string of JSON, if they are such bytes; whether they were. */
+  jsonString(bytes: Uint8Array, start: number, length: number): boolean {
+    if (length > LONG_TEXT) return false
+    this.#room(length + 2)
+    const buffer = this.#buffer
+    let at = this.#at
+    buffer[at++] = QUOTE
+    let i = start
+    while (i < start + length && JSON_PLAIN[bytes[i]] === 1) buffer[at++] = bytes[i++]
+    if (i < start + length) return false
+    buffer[at++] = QUOTE
+    this.#at = at
+    return true
   }
 
   /** Bytes inside quotes. */
@@ -100,11 +153,6 @@ export class LineWriter {
   }
 }
 
-function isPlain(bytes: Uint8Array, start: number, length: number): boolean {
-  for (let i = start; i < start + length; i++) if (PLAIN[bytes[i]] === 0) return false
-  return true
-}
-
 export type Format = 'text' | 'jsonl' | 'resp'
 
 /** Writes commands and RDB entries in one of the formats. */
@@ -113,6 +161,8 @@ export interface Printer {
   readonly wholeValues: boolean
   command(selected: Selected): Promise<void> | undefined
   entry(selected: SelectedEntry): void
+  /** The part ends inside a transaction whose MULTI was printed. */
+  unfinished(): void
   /** Hands on what was written so far. */
   pause(): Promise<void>
   end(): void
@@ -215,16 +265,20 @@ class ValueReader {
 /** Arguments of one command that a line shows, unless all are wanted. */
 const MAX_ARGUMENTS = 100
 
+const NOTHING: Uint8Array = new Uint8Array(0)
+
 class TextPrinter implements Printer {
   readonly wholeValues: boolean
   readonly #sink: PieceSink
   readonly #lines: LineWriter
   readonly #limit: number
   readonly #arguments: number
-  #part = ''
-  #escapedPart = ''
+  #part: string | undefined
+  #db = -1
   #time: number | undefined
-  #timeText = '-'
+  /** What stands before and behind the offset. */
+  #before = NOTHING
+  #behind = NOTHING
 
   constructor(sink: PieceSink, full: boolean) {
     this.wholeValues = full
@@ -251,8 +305,8 @@ class TextPrinter implements Printer {
       const start = long.start[shown] - long.offset
       lines.space()
       lines.argument(long.head, start, Math.max(0, long.head.length - start), long.length[shown], this.#limit)
-      if (argc > shown + 1) lines.text(` …(${argc - shown - 1} more)`)
-    } else if (argc > shown) lines.text(` …(${argc - shown} more)`)
+      if (argc > shown + 1) lines.text(` … (${argc - shown - 1} more)`)
+    } else if (argc > shown) lines.text(` … (${argc - shown} more)`)
     this.#finish()
     return undefined
   }
@@ -273,6 +327,8 @@ class TextPrinter implements Printer {
     this.#finish()
   }
 
+  unfinished(): void {}
+
   async pause(): Promise<void> {
     this.#lines.flush()
     await this.#sink.pause()
@@ -286,14 +342,17 @@ class TextPrinter implements Printer {
   #start(part: string, offset: number, db: number, time: number | undefined): void {
     if (part !== this.#part) {
       this.#part = part
-      this.#escapedPart = escapeName(part)
+      this.#before = Buffer.from(`${escapeName(part)}:`)
     }
-    if (time !== this.#time) {
+    if (db !== this.#db || time !== this.#time) {
+      this.#db = db
       this.#time = time
-      this.#timeText = time === undefined ? '-' : formatTime(time)
+      this.#behind = Buffer.from(` ${db} ${time === undefined ? '-' : formatTime(time)}`)
     }
     this.#sink.begin()
-    this.#lines.text(`${this.#escapedPart}:${offset} ${db} ${this.#timeText}`)
+    this.#lines.bytes(this.#before)
+    this.#lines.number(offset)
+    this.#lines.bytes(this.#behind)
   }
 
   #finish(): void {
@@ -313,7 +372,7 @@ class TextPrinter implements Printer {
       }
       this.#lines.text('"')
     }
-    if (long.argc > long.kept) this.#lines.text(` …(${long.argc - long.kept} more)`)
+    if (long.argc > long.kept) this.#lines.text(` … (${long.argc - long.kept} more)`)
     this.#finish()
   }
 }
@@ -322,25 +381,29 @@ class TextPrinter implements Printer {
 class JsonPrinter implements Printer {
   readonly wholeValues = true
   readonly #sink: PieceSink
+  readonly #lines: LineWriter
+  #part: string | undefined
+  #db = -1
+  #time: number | undefined
+  /** What stands before and behind the offset. */
+  #before = NOTHING
+  #behind = NOTHING
 
   constructor(sink: PieceSink) {
     this.#sink = sink
+    this.#lines = new LineWriter(bytes => sink.piece(bytes))
   }
 
   command({ part, source, batch, index, db, time, long }: Selected): Promise<void> | undefined {
-    const head = {
-      part: jsonName(part),
-      offset: batch.offset(index),
-      db,
-      ...(time === undefined ? {} : { time }),
-    }
     this.#sink.begin()
-    if (long !== undefined) return this.#longCommand(source, long, head)
-    const args = []
-    for (let a = batch.first[index]; a < batch.first[index + 1]; a++) {
-      args.push(jsonBytes(batch.bytes.subarray(batch.start[a], batch.start[a] + batch.length[a])))
+    this.#start(part, batch.offset(index), db, time)
+    if (long !== undefined) return this.#longCommand(source, long)
+    const first = batch.first[index]
+    for (let a = first; a < batch.first[index + 1]; a++) {
+      if (a > first) this.#text(',')
+      this.#argument(batch.bytes, batch.start[a], batch.length[a])
     }
-    this.#text(`${JSON.stringify({ ...head, args })}\n`)
+    this.#finish(']}')
     return undefined
   }
 
@@ -348,8 +411,8 @@ class JsonPrinter implements Printer {
     const key = entries.keyBytes(i)
     const expireAtMs = entries.expireAtMs[i]
     this.#sink.begin()
-    this.#text(
-      `${JSON.stringify({
+    this.#finish(
+      jsonText({
         part: jsonName(part),
         offset: entries.offset[i],
         db: entries.db,
@@ -357,24 +420,58 @@ class JsonPrinter implements Printer {
         type: valueType(magic, entries.type[i])?.kind ?? String(entries.type[i]),
         bytes: entries.end[i] - entries.value[i],
         ...(expireAtMs === NO_EXPIRY ? {} : { expireAtMs: jsonInteger(expireAtMs) }),
-      })}\n`,
+      }),
     )
   }
 
-  pause(): Promise<void> {
-    return this.#sink.pause()
+  unfinished(): void {}
+
+  async pause(): Promise<void> {
+    this.#lines.flush()
+    await this.#sink.pause()
   }
 
   end(): void {
+    this.#lines.flush()
     this.#sink.end()
   }
 
+  #start(part: string, offset: number, db: number, time: number | undefined): void {
+    if (part !== this.#part) {
+      this.#part = part
+      this.#before = Buffer.from(`{"part":${jsonText(jsonName(part))},"offset":`)
+    }
+    if (db !== this.#db || time !== this.#time) {
+      this.#db = db
+      this.#time = time
+      this.#behind = Buffer.from(`,"db":${db}${time === undefined ? '' : `,"time":${time}`},"args":[`)
+    }
+    this.#lines.bytes(this.#before)
+    this.#lines.number(offset)
+    this.#lines.bytes(this.#behind)
+  }
+
+  #argument(bytes: Uint8Array, start: number, length: number): void {
+    if (this.#lines.jsonString(bytes, start, length)) return
+    this.#text(jsonText(jsonBytes(bytes.subarray(start, start + length))))
+  }
+
+  #finish(text: string): void {
+    this.#text(text)
+    this.#lines.end()
+    if (this.#sink.separate) this.#lines.flush()
+  }
+
   #text(text: string): void {
+    if (text.length < LONG_TEXT) {
+      this.#lines.text(text)
+      return
+    }
+    this.#lines.flush()
     this.#sink.piece(Buffer.from(text))
   }
 
-  async #longCommand(source: Source, long: LongRecord, head: object): Promise<void> {
-    this.#text(`${JSON.stringify(head).slice(0, -1)},"args":[`)
+  async #longCommand(source: Source, long: LongRecord): Promise<void> {
     const values = new ValueReader(source)
     for (let a = 0; a < long.kept; a++) {
       if (a > 0) this.#text(',')
@@ -382,16 +479,16 @@ class JsonPrinter implements Printer {
       this.#text(valid ? '"' : '{"base64":"')
       const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
       for await (const piece of values.pieces(long.start[a], long.length[a])) {
-        await this.#sink.pause()
+        if (piece.length > SHORT || a % 1000 === 0) await this.pause()
         this.#text(
           valid
-            ? JSON.stringify(decoder.decode(piece, { stream: true })).slice(1, -1)
+            ? jsonText(decoder.decode(piece, { stream: true })).slice(1, -1)
             : Buffer.from(piece).toString('base64'),
         )
       }
       this.#text(valid ? '"' : '"}')
     }
-    this.#text(']}\n')
+    this.#finish(']}')
   }
 }
 
@@ -418,7 +515,6 @@ class RespPrinter implements Printer {
 
   command({ source, batch, index, db, long }: Selected): Promise<void> | undefined {
     const first = batch.first[index]
-    if (isSelect(batch, first)) return undefined
     this.#sink.begin()
     if (db !== this.#db || this.#sink.separate) this.#sink.piece(encodeRecord(['SELECT', `${db}`]))
     this.#db = db
@@ -441,6 +537,11 @@ class RespPrinter implements Printer {
       'entries of an RDB part cannot be printed as RESP',
       'use --format text or jsonl',
     )
+  }
+
+  /** Open, it would take what is printed next for its own, and the ECHO by which redis-cli --pipe knows the end. */
+  unfinished(): void {
+    this.#sink.piece(encodeRecord(['DISCARD']))
   }
 
   pause(): Promise<void> {
@@ -469,18 +570,4 @@ class RespPrinter implements Printer {
       this.#sink.piece(TERMINATOR)
     }
   }
-}
-
-function isSelect(batch: Batch, a: number): boolean {
-  if (batch.length[a] !== 6) return false
-  return (
-    Buffer.from(batch.bytes.slice(batch.start[a], batch.start[a] + 6))
-      .toString('latin1')
-      .toLowerCase() === 'select'
-  )
-}
-
-function jsonInteger(value: bigint): number | string {
-  const number = Number(value)
-  return Number.isSafeInteger(number) ? number : value.toString()
 }

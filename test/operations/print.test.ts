@@ -1,0 +1,545 @@
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { generator } from '../../bench/logs.ts'
+import { encode } from '../helpers/chunks.ts'
+import { call, ended, start } from '../helpers/command.ts'
+import { temporaryFolder } from '../helpers/temp.ts'
+import { entry, rdb, select, str } from '../rdb/build.ts'
+import { MANIFEST, place } from './repairing.ts'
+
+const SEED = Number(process.env.AOFKIT_SEED ?? 20240504)
+const LONG = process.env.AOFKIT_LONG !== undefined
+
+/** A command as it stands in a log, read without anything of this project. */
+interface Line {
+  readonly part: string
+  readonly offset: number
+  readonly db: number
+  readonly time?: number
+  readonly args: Buffer[]
+}
+
+/** Reads a sound log: as simple as can be. */
+function read(part: string, log: Buffer): Line[] {
+  const lines: Line[] = []
+  let db = 0
+  let time: number | undefined
+  let at = 0
+  const header = () => {
+    const end = log.indexOf('\r\n', at)
+    const text = log.toString('latin1', at, end)
+    at = end + 2
+    return text
+  }
+  while (at < log.length) {
+    const offset = at
+    const head = header()
+    if (head.startsWith('#TS:')) time = Number(head.slice(4))
+    if (!head.startsWith('*')) continue
+    const args = Array.from({ length: Number(head.slice(1)) }, () => {
+      const length = Number(header().slice(1))
+      at += length + 2
+      return log.subarray(at - length - 2, at - 2)
+    })
+    lines.push({ part, offset, db, ...(time === undefined ? {} : { time }), args })
+    if (args[0].toString('latin1').toLowerCase() === 'select') db = Number(args[1])
+  }
+  return lines
+}
+
+/** What `--format jsonl` says of them. */
+function asJson(lines: readonly Line[]): unknown[] {
+  return lines.map(line => ({ ...line, args: line.args.map(jsonValue) }))
+}
+
+function jsonValue(bytes: Buffer): unknown {
+  const text = bytes.toString()
+  return Buffer.from(text).equals(bytes) ? text : { base64: bytes.toString('base64') }
+}
+
+async function printed(...args: string[]): Promise<unknown[]> {
+  const { status, out, err } = await call('print', ...args, '--json')
+  expect({ status, err }).toEqual({ status: 0, err: '' })
+  return jsonLines(out)
+}
+
+function jsonLines(out: Buffer): unknown[] {
+  return out
+    .toString()
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => JSON.parse(line))
+}
+
+/** A log of many commands in four databases, with times and transactions; some have no time yet. */
+function makeLog(count: number): Buffer {
+  const random = generator(SEED)
+  const int = (n: number) => Math.floor(random() * n)
+  const key = () => `${['user', 'session', 'Übergang'][int(3)]}:${int(8)}`
+  const pieces: Buffer[] = []
+  let time = 1_700_000_000
+  for (let i = 0; i < count; i++) {
+    if (i > 10 && int(5) === 0) {
+      time += int(90)
+      pieces.push(Buffer.from(`#TS:${time}\r\n`))
+    }
+    switch (int(9)) {
+      case 0:
+        pieces.push(encode('SELECT', `${int(4)}`))
+        break
+      case 1:
+        pieces.push(encode('MULTI'), encode('INCR', key()), encode('del', key(), key()), encode('EXEC'))
+        break
+      case 2:
+        pieces.push(encode('XGROUP', 'CREATE', key(), 'group', '$', 'MKSTREAM'))
+        break
+      case 3:
+        pieces.push(encode('HSET', key(), 'f', Buffer.from([255, int(256), 0, 10])))
+        break
+      case 4:
+        pieces.push(encode('XADD', key(), '*', 'a', 'b'))
+        break
+      default:
+        pieces.push(encode('SET', key(), 'x'.repeat(int(300))))
+    }
+  }
+  return Buffer.concat(pieces)
+}
+
+describe('print selects', () => {
+  const log = makeLog(400)
+  const lines = read('log', log)
+  const times = lines.flatMap(({ time }) => time ?? [])
+  let path: string
+  beforeAll(() => {
+    const folder = mkdtempSync(join(tmpdir(), 'aofkit-test-'))
+    path = place(folder, log)
+    return () => rmSync(folder, { recursive: true })
+  })
+
+  it('all of it, in the order of the log', async () => {
+    expect(lines.length).toBeGreaterThan(300)
+    expect(await printed(path)).toEqual(asJson(lines))
+  })
+
+  const name = (line: Line, i: number) => line.args[i].toString('latin1').toLowerCase()
+
+  /** The keys that a command touches. */
+  function keysOf(line: Line): string[] {
+    const all = line.args.map(arg => arg.toString())
+    switch (name(line, 0)) {
+      case 'select':
+      case 'multi':
+      case 'exec':
+        return []
+      case 'del':
+        return all.slice(1)
+      case 'xgroup':
+        return [all[2]]
+      default:
+        return [all[1]]
+    }
+  }
+
+  const filters: [option: string, value: string, wanted: (line: Line) => boolean][] = [
+    ['--command', 'set', line => name(line, 0) === 'set'],
+    ['--command', 'SET,Del', line => ['set', 'del'].includes(name(line, 0))],
+    ['--command', 'xgroup|create', line => name(line, 0) === 'xgroup'],
+    ['--command', 'xgroup|destroy', () => false],
+    ['--command', 'xgroup,multi', line => ['xgroup', 'multi'].includes(name(line, 0))],
+    ['--db', '2', line => line.db === 2],
+    ['--db', '0,3', line => line.db === 0 || line.db === 3],
+    ['--key', 'user:*', line => keysOf(line).some(key => key.startsWith('user:'))],
+    ['--key', 'session:[1-3]', line => keysOf(line).some(key => /^session:[123]$/.test(key))],
+    ['--key', 'Übergang:5', line => keysOf(line).includes('Übergang:5')],
+    ['--key', '*:?', line => keysOf(line).length > 0],
+    ['--from-offset', `${lines[100].offset}`, line => line.offset >= lines[100].offset],
+    ['--from-offset', `log:${lines[100].offset + 1}`, line => line.offset > lines[100].offset],
+    ['--to-offset', `${lines[250].offset}`, line => line.offset < lines[250].offset],
+    ['--since', `${times[50]}`, line => (line.time ?? 0) >= times[50]],
+    ['--since', '2023-11-14T22:20:00', line => (line.time ?? 0) >= 1_700_000_400],
+    ['--since', '2023-11-14T23:20:00+01:00', line => (line.time ?? 0) >= 1_700_000_400],
+    ['--until', `${times[150]}`, line => (line.time ?? 0) <= times[150]],
+  ]
+
+  it.each(filters)('what %s %s asks for', async (option, value, wanted) => {
+    const expected = lines.filter(wanted)
+    if (value !== 'xgroup|destroy') expect(expected.length).toBeGreaterThan(0)
+    expect(expected.length).toBeLessThan(lines.length)
+    expect(await printed(path, option, value)).toEqual(asJson(expected))
+  })
+
+  it('what meets all that is asked for, the first of it or the last', async () => {
+    const random = generator(SEED)
+    for (let i = 0; i < (LONG ? 300 : 20); i++) {
+      const some = new Map<string, (typeof filters)[number]>()
+      for (const filter of filters) if (random() < 0.2) some.set(filter[0], filter)
+      const args = [...some.values()].flatMap(([option, value]) => [option, value])
+      let expected = lines.filter(line => [...some.values()].every(([, , wanted]) => wanted(line)))
+      if (random() < 0.4) {
+        const limit = Math.floor(random() * 30)
+        args.push('--limit', `${limit}`)
+        expected = expected.slice(0, limit)
+      }
+      if (random() < 0.4) {
+        const last = Math.floor(random() * 30)
+        args.push('--last', `${last}`)
+        expected = expected.slice(Math.max(0, expected.length - last))
+      }
+      expect(await printed(path, ...args), args.join(' ')).toEqual(asJson(expected))
+    }
+  })
+
+  it('the same in text: a line for each, with part, offset, database and time', async () => {
+    const { out } = await call('print', path, '--db', '1,2')
+    const heads = out
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .map(line => line.split(' ').slice(0, 4).join(' '))
+    expect(heads).toEqual(
+      lines
+        .filter(({ db }) => db === 1 || db === 2)
+        .map(({ offset, db, time, args }) => {
+          const when = time === undefined ? '-' : new Date(time * 1000).toISOString().replace('.000Z', 'Z')
+          return `log:${offset} ${db} ${when} ${args[0].toString()}`
+        }),
+    )
+  })
+
+  it('the same as RESP: the commands with a SELECT wherever the database changes', async () => {
+    const { status, out } = await call('print', path, '--format', 'resp', '--db', '1,3', '--command', 'set')
+    expect(status).toBe(0)
+    const expected = lines.filter(line => (line.db === 1 || line.db === 3) && name(line, 0) === 'set')
+    const commands = read('', out)
+    const selects = commands.filter(line => name(line, 0) === 'select')
+    const others = commands.filter(line => name(line, 0) !== 'select')
+    expect(others.map(({ db, args }) => ({ db, args }))).toEqual(
+      expected.map(({ db, args }) => ({ db, args })),
+    )
+    expect(selects.length).toBeLessThan(expected.length)
+  })
+
+  it('nothing, and says so, where times are asked for and there are none', async () => {
+    const untimed = place(temporaryFolder(), encode('SET', 'a', '1'))
+    const { status, out, err } = await call('print', untimed, '--since', '1700000000')
+    expect({ status, out: out.toString() }).toEqual({ status: 0, out: '' })
+    expect(err).toContain('no #TS: annotations')
+  })
+})
+
+describe('print of several parts', () => {
+  const base = rdb(
+    'REDIS0010',
+    select(0),
+    entry(0, 'plain', str('1')),
+    [0xfc, Buffer.from([0, 0, 0, 0, 0, 1, 0, 0])],
+    entry(0, 'expiring', str('22')),
+    select(5),
+    entry(0, 'elsewhere', str('333')),
+  )
+  const first = makeLog(30)
+  const second = makeLog(50)
+  const parts = {
+    'a.aof.1.base.rdb': base,
+    'a.aof.1.incr.aof': first,
+    'a.aof.2.incr.aof': second,
+    [MANIFEST]: Buffer.from(
+      'file a.aof.1.base.rdb seq 1 type b\nfile a.aof.1.incr.aof seq 1 type i\nfile a.aof.2.incr.aof seq 2 type i\n',
+    ),
+  }
+  let path: string
+  beforeAll(() => {
+    const folder = mkdtempSync(join(tmpdir(), 'aofkit-test-'))
+    path = place(folder, parts)
+    return () => rmSync(folder, { recursive: true })
+  })
+  const incr = [...read('a.aof.1.incr.aof', first), ...read('a.aof.2.incr.aof', second)]
+  const keys = [
+    { key: 'plain', db: 0, bytes: 2 },
+    { key: 'expiring', db: 0, bytes: 3, expireAtMs: 2 ** 40 },
+    { key: 'elsewhere', db: 5, bytes: 4 },
+  ].map(entry => ({ part: 'a.aof.1.base.rdb', type: 'string', ...entry, offset: expect.any(Number) }))
+
+  it('has the keys of the base first, then the commands, each part beginning in database 0', async () => {
+    expect(await printed(path)).toEqual([...keys, ...asJson(incr)])
+  })
+
+  it('has the last of all parts together, and the first', async () => {
+    expect(await printed(path, '--last', '60')).toEqual(asJson(incr.slice(-60)))
+    expect(await printed(path, '--limit', '4')).toEqual([...keys, ...asJson(incr.slice(0, 1))])
+  })
+
+  it('begins and ends in the part that is named', async () => {
+    const [a, b] = [read('', first), read('', second)]
+    const from = `a.aof.1.incr.aof:${a[10].offset}`
+    const to = `a.aof.2.incr.aof:${b[20].offset}`
+    expect(await printed(path, '--from-offset', from, '--to-offset', to)).toEqual(
+      asJson(incr.slice(10, a.length + 20)),
+    )
+    for (const bad of ['77', 'a.aof.9.incr.aof:0']) {
+      const { status, err } = await call('print', path, '--from-offset', bad)
+      expect(status, err).toBe(2)
+    }
+  })
+
+  it('selects keys of the base by name and database, and none of them by command or time', async () => {
+    expect(await printed(path, '--key', 'e*')).toEqual(keys.slice(1))
+    expect(await printed(path, '--db', '5')).toEqual(keys.slice(2))
+    const sets = incr.filter(({ args }) => args[0].toString() === 'SET')
+    expect(await printed(path, '--command', 'set')).toEqual(asJson(sets))
+  })
+
+  it('cannot give keys of the base as RESP, and says so before it writes anything', async () => {
+    const { status, out, err } = await call('print', path, '--format', 'resp')
+    expect({ status, out: out.toString() }).toEqual({ status: 2, out: '' })
+    expect(err).toContain('entries of an RDB part cannot be printed as RESP')
+  })
+})
+
+describe('print of a damaged log', () => {
+  const log = makeLog(60)
+  const lines = read('log', log)
+
+  it.each([
+    ['torn', log.subarray(0, -3), lines.length - 1],
+    ['corrupt', Buffer.concat([log, Buffer.from('garbage')]), lines.length],
+    [
+      'corrupt in the middle',
+      Buffer.concat([log.subarray(0, lines[20].offset), Buffer.from('?'), log.subarray(lines[20].offset)]),
+      20,
+    ],
+  ])('that is %s has what can be read, says where it ends, and exits 1', async (_, bytes, whole) => {
+    const path = place(temporaryFolder(), bytes)
+    for (const format of ['jsonl', 'resp', 'text']) {
+      const { status, out, err } = await call('print', path, '--format', format)
+      expect(status).toBe(1)
+      expect(err).toMatch(/^aofkit: log:\d+: .* \([a-z.]+\); verify says what it means\n$/)
+      if (format === 'jsonl') expect(jsonLines(out)).toEqual(asJson(lines.slice(0, whole)))
+      if (format === 'text') expect(out.toString().trimEnd().split('\n')).toHaveLength(whole)
+    }
+  })
+
+  it('goes on with the next part', async () => {
+    const path = place(temporaryFolder(), {
+      'a.aof.1.incr.aof': encode('SET', 'a', '1').subarray(0, -1),
+      'a.aof.2.incr.aof': encode('SET', 'b', '2'),
+      [MANIFEST]: Buffer.from('file a.aof.1.incr.aof seq 1 type i\nfile a.aof.2.incr.aof seq 2 type i\n'),
+    })
+    const { status, out } = await call('print', path, '--json')
+    expect(status).toBe(1)
+    expect(jsonLines(out)).toMatchObject([{ part: 'a.aof.2.incr.aof', args: ['SET', 'b', '2'] }])
+  })
+
+  it('does not mention damage behind what was asked for', async () => {
+    const path = place(temporaryFolder(), Buffer.concat([log, Buffer.from('garbage')]))
+    for (const args of [
+      ['--limit', '5'],
+      ['--to-offset', `${lines[5].offset}`],
+    ]) {
+      expect(await printed(path, ...args)).toEqual(asJson(lines.slice(0, 5)))
+    }
+  })
+})
+
+describe('print of large values', () => {
+  const value = Buffer.alloc(5_000_000)
+  for (let i = 0; i < value.length; i++) value[i] = (i * 7919) >> 3
+  const text = Buffer.from('Grüße, '.repeat(900_000))
+  const log = Buffer.concat([encode('SET', 'binary', value), encode('SET', 'text', text), encode('DEL', 'a')])
+
+  it('has every byte of them as JSON Lines, as RESP, and as text with --full', async () => {
+    const path = place(temporaryFolder(), log)
+    const [binary, long, del] = (await printed(path)) as { args: (string | { base64: string })[] }[]
+    const { base64 } = binary.args[2] as { base64: string }
+    expect(Buffer.from(base64, 'base64').equals(value)).toBe(true)
+    expect(long.args[2] === text.toString()).toBe(true)
+    expect(del.args).toEqual(['DEL', 'a'])
+
+    const resp = await call('print', path, '--format', 'resp')
+    expect(resp.out.equals(log)).toBe(true)
+
+    const full = await call('print', path, '--full')
+    const [first] = full.out.toString('latin1').split('\n')
+    const shown = first.slice(first.indexOf('binary" "') + 9, -1)
+    expect(unescaped(shown).equals(value)).toBe(true)
+  })
+
+  it('shows the beginning of them in text, and how long they are', async () => {
+    const path = place(temporaryFolder(), log)
+    const { out } = await call('print', path)
+    expect(out.length).toBeLessThan(1500)
+    expect(out.toString()).toContain('…(5000000 bytes)')
+    expect(out.toString()).toContain(`…(${text.length} bytes)`)
+  })
+
+  it('has the last of them too', async () => {
+    const path = place(temporaryFolder(), log)
+    const { out } = await call('print', path, '--format', 'resp', '--last', '2')
+    expect(
+      out.equals(
+        Buffer.concat([
+          encode('SELECT', '0'),
+          encode('SET', 'text', text),
+          encode('SELECT', '0'),
+          encode('DEL', 'a'),
+        ]),
+      ),
+    ).toBe(true)
+  })
+})
+
+/** What redis-cli shows, back as bytes. */
+function unescaped(shown: string): Buffer {
+  const letters: Record<string, number> = { n: 10, r: 13, t: 9, a: 7, b: 8, '"': 34, '\\': 92 }
+  const bytes = Buffer.alloc(shown.length)
+  let length = 0
+  for (let i = 0; i < shown.length; i++) {
+    if (shown[i] !== '\\') bytes[length++] = shown.charCodeAt(i)
+    else if (shown[++i] !== 'x') bytes[length++] = letters[shown[i]]
+    else {
+      bytes[length++] = Number.parseInt(shown.slice(i + 1, i + 3), 16)
+      i += 2
+    }
+  }
+  return bytes.subarray(0, length)
+}
+
+describe('print of a command with a great many arguments', () => {
+  const count = LONG ? 1_000_000 : 400_000
+  const members = Array.from({ length: count }, (_, i) => `$${`${i}`.length}\r\n${i}\r\n`).join('')
+  const log = Buffer.from(`*${count + 2}\r\n$4\r\nSADD\r\n$1\r\nk\r\n${members}`)
+
+  it.each(['jsonl', 'resp', 'text'])('has every one of them, in bounded memory: %s', async format => {
+    const folder = temporaryFolder()
+    const path = place(folder, log)
+    const { status, out, err, memory } = await measured(folder, ['print', path, '--format', format, '--full'])
+    expect({ status, err }).toEqual({ status: 0, err: '' })
+    if (format === 'resp') expect(out.equals(log)).toBe(true)
+    else if (format === 'jsonl') {
+      const { args } = JSON.parse(out.toString())
+      expect(args).toHaveLength(count + 2)
+      expect(args.slice(2).every((arg: string, i: number) => arg === `${i}`)).toBe(true)
+    } else expect(out.toString().trimEnd().split(' ')).toHaveLength(count + 2 + 3)
+    expect(memory).toBeLessThan(150)
+  })
+})
+
+describe('print of a value that is larger than memory should be', () => {
+  const size = LONG ? 1_000_000_000 : 100_000_000
+
+  it.each(['jsonl', 'resp', 'text'])(
+    'takes no more memory for it: %s',
+    async format => {
+      const folder = temporaryFolder()
+      const path = join(folder, 'log')
+      // Zeros, which take no place on the disk.
+      const head = Buffer.from(`*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$${size}\r\n`)
+      writeFileSync(path, head)
+      const file = await open(path, 'r+')
+      await file.write(Buffer.from('\r\n'), 0, 2, head.length + size)
+      await file.close()
+      const { status, err, memory, length } = await measured(
+        folder,
+        ['print', path, '--format', format, '--full'],
+        false,
+      )
+      expect({ status, err }).toEqual({ status: 0, err: '' })
+      expect(length).toBeGreaterThan(size)
+      expect(memory).toBeLessThan(150)
+    },
+    300_000,
+  )
+})
+
+/** Runs aofkit, and measures the most memory that it had, in MB; 0 where the system does not tell. */
+async function measured(folder: string, args: string[], keep = true) {
+  const preload = join(folder, 'measure.cjs')
+  const figure = join(folder, 'status')
+  // Not what getrusage says: that begins with the memory of the process which started this one.
+  writeFileSync(
+    preload,
+    `const fs = require('node:fs')
+     process.on('exit', () => fs.existsSync('/proc/self/status') && fs.writeFileSync(${JSON.stringify(figure)}, fs.readFileSync('/proc/self/status')))`,
+  )
+  const child = start(args, { env: { ...process.env, NODE_OPTIONS: `--require ${preload}` } })
+  let length = 0
+  child.stdout?.on('data', data => {
+    length += data.length
+  })
+  const { status, err, out } = keep ? await ended(child) : await endedWithoutOutput(child)
+  const text = existsSync(figure) ? readFileSync(figure, 'latin1') : ''
+  const kilobytes = /^VmHWM:\s*(\d+) kB$/m.exec(text)?.[1]
+  return { status, err, out, length, memory: kilobytes === undefined ? 0 : Number(kilobytes) / 1024 }
+}
+
+async function endedWithoutOutput(child: ChildProcess) {
+  let err = ''
+  child.stderr?.setEncoding('utf8').on('data', text => {
+    err += text
+  })
+  const [status] = await once(child, 'close')
+  return { status, err, out: Buffer.alloc(0) }
+}
+
+describe('what print writes as text', () => {
+  const printable = (out: Buffer) => out.toString('latin1').replaceAll('\xe2\x80\xa6', '')
+
+  it('is printable ASCII and ends of lines, whatever keys, values, names and files hold', async () => {
+    const folder = temporaryFolder()
+    const bytes = fc.uint8Array({ maxLength: 150 }).map(array => Buffer.from(array))
+    const nasty = fc.constantFrom(
+      '\u001b[2J',
+      '\r',
+      '\u0007',
+      '\u009b31m',
+      '\u202e',
+      '\ufeff',
+      '\n',
+      '\u007f',
+      '\0',
+    )
+    const word = fc.oneof(
+      bytes,
+      nasty.map(text => Buffer.from(text)),
+      fc.string().map(text => Buffer.from(text)),
+    )
+    let number = 0
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(word, { minLength: 1, maxLength: 5 }), { minLength: 1, maxLength: 5 }),
+        fc.array(bytes, { maxLength: 2 }),
+        bytes,
+        nasty,
+        async (commands, keys, tail, name) => {
+          const preamble =
+            keys.length === 0
+              ? []
+              : [rdb('REDIS0010', select(0), ...keys.map(key => [0, str(key), str('x')]))]
+          const log = Buffer.concat([...preamble, ...commands.map(args => encode(...args)), tail])
+          const file = join(folder, `${++number}${name.replaceAll('\0', '')}`)
+          writeFileSync(file, log)
+          for (const command of [
+            ['print'],
+            ['print', '--full'],
+            ['verify'],
+            ['inspect'],
+            ['repair', '--dry-run', '--allow-empty'],
+          ]) {
+            const { out, err } = await call(command[0], file, ...command.slice(1))
+            const said = command[0] === 'print' ? printable(out) + err : `${out}${err}`
+            expect(said.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
+            if (command[0] === 'print') expect(printable(out)).toMatch(/^[\x20-\x7e\n]*$/)
+          }
+        },
+      ),
+      { seed: SEED, numRuns: LONG ? 1000 : 12 },
+    )
+  }, 600_000)
+})
