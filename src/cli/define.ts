@@ -34,7 +34,7 @@ export type Arguments<O extends Options> = {
 
 /** One subcommand: what it is called and takes, and what it does. Its file is loaded when it is called. */
 export interface Command<O extends Options = Options> {
-  /** As yargs takes it: `verify <path>`. */
+  /** How it is called: `verify <path>`. */
   readonly command: string
   readonly describe: string
   /** Paragraphs for the end of its help. */

@@ -5,8 +5,8 @@ import { type Command, type FlagOption, isFlag, type Options } from './define.ts
 import { usage } from './options.ts'
 
 /*
- * The words of a call. yargs takes them apart and lays out the help; what it made of them is checked here, since it
- * would pass over much in silence, and says the rest with the words of a call that nobody has escaped.
+ * The words of a call. yargs takes them apart and lays out the help; what it made of them is checked here: it would
+ * pass over much in silence, and shows words that nobody has escaped.
  */
 
 /** A call that was taken apart: the help or version that it asks for, or what to do. */
@@ -31,15 +31,10 @@ export async function parseCommand(
     `aofkit ${name} PATH [OPTION ...]\n\n${command.describe}.\nPATH is what to read (\`aofkit --help\` says what it can be), - is standard input.`,
     options,
   )
-  for (const [key, option] of Object.entries(command.options)) {
-    const { describe, group = OWN } = option
-    if (!isFlag(option)) parser.option(key, { ...option, group })
-    else {
-      parser.option(key, { boolean: true, nargs: 0, describe, group, hidden: option.negated === true })
-      if (option.negated === true) parser.option(shownAs(key, option), { boolean: true, describe, group })
-    }
-  }
+  const declared = Object.entries(command.options)
+  for (const [key, option] of declared) if (option.group === undefined) addOption(parser, key, option)
   addHelp(parser)
+  for (const [key, option] of declared) if (option.group !== undefined) addOption(parser, key, option)
   for (const [call, says] of command.examples ?? []) parser.example(call, says)
   if (command.epilogue !== undefined) parser.epilogue(command.epilogue)
 
@@ -107,6 +102,17 @@ function parserFor(text: string, { columns }: ParserOptions): Argv {
       .help(false)
       .version(false)
   )
+}
+
+/** Groups stand in the help in the order in which they get their first option. */
+function addOption(parser: Argv, key: string, option: Options[string]): void {
+  const { describe, group = OWN } = option
+  if (!isFlag(option)) {
+    parser.option(key, { ...option, group })
+    return
+  }
+  parser.option(key, { boolean: true, nargs: 0, describe, group, hidden: option.negated === true })
+  if (option.negated === true) parser.option(shownAs(key, option), { boolean: true, describe, group })
 }
 
 function addHelp(parser: Argv): void {

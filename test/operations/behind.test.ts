@@ -141,6 +141,20 @@ describe('whole commands behind a damage', () => {
     expect(await count(damaged, log.commands[3].at + 1)).toEqual(behind(log, log.commands[3].at + 1))
   })
 
+  it('do not include what no server writes, or knows', async () => {
+    const five = Buffer.concat(Array.from({ length: 5 }, () => PING))
+    for (const other of [
+      '*1\r\n$4\r\nPINGxx',
+      '*1\r\n$+4\r\nPING\r\n',
+      '*1\r\n$6\r\nNOSUCH\r\n',
+      '*1\r\n$3\r\nGET\r\n',
+      '?',
+    ]) {
+      const log = Buffer.concat([Buffer.from('?'), five, Buffer.from(other), five])
+      expect(await count(log, 0), other).toEqual({ offset: 1, commands: 10, bytes: 2 * five.length })
+    }
+  })
+
   it('are none where there are none', async () => {
     for (const text of [
       '',
@@ -195,6 +209,20 @@ describe('whole commands behind a damage', () => {
     const log = Buffer.concat([PING, PING, PING, PING, large, ...after])
     expect(await count(log, 1, 1000)).toMatchObject({ offset: PING.length, commands: 3 + 5 })
     expect(await count(log, 1)).toMatchObject({ commands: 3 + 1 + 5 })
+  })
+
+  it('are found behind a length that lies, whatever the window', async () => {
+    const many = Buffer.concat(Array.from({ length: 300 }, () => PING))
+    const log = Buffer.concat([
+      PING,
+      PING,
+      PING,
+      PING,
+      Buffer.from('*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$900000\r\nv\r\n'),
+      many,
+    ])
+    for (const chunk of [200, 1000, 3000, WINDOW])
+      expect(await count(log, 1, chunk), `${chunk}`).toMatchObject({ offset: PING.length, commands: 3 + 300 })
   })
 
   it('have exact offsets beyond 2^32', async () => {

@@ -24,10 +24,8 @@ const UNSHOWABLE = /[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g
  * only be inside strings.)
  */
 export function jsonText(value: unknown, indent?: number): string {
-  return JSON.stringify(value, undefined, indent).replace(
-    UNSHOWABLE,
-    unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+  const text = JSON.stringify(value, (_, item) => (typeof item === 'bigint' ? item.toString() : item), indent)
+  return text.replace(UNSHOWABLE, unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** One document, with a line break. */

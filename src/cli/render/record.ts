@@ -228,6 +228,9 @@ function keepingLast(count: number, io: Io): PieceSink {
 /** Bytes of a value that are read and written at once. A multiple of 3, so that pieces of base64 can be joined. */
 const PIECE = 3 << 18
 
+/** The same for text of JSON, which may be six times as long. */
+const JSON_PIECE = PIECE / 16
+
 /**
  * The arguments of a record that need not be in memory, piece by piece. Small ones are taken from what was read for
  * those before them: there may be millions.
@@ -479,12 +482,15 @@ class JsonPrinter implements Printer {
       this.#text(valid ? '"' : '{"base64":"')
       const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
       for await (const piece of values.pieces(long.start[a], long.length[a])) {
-        if (piece.length > SHORT || a % 1000 === 0) await this.pause()
-        this.#text(
-          valid
-            ? jsonText(decoder.decode(piece, { stream: true })).slice(1, -1)
-            : Buffer.from(piece).toString('base64'),
-        )
+        for (let at = 0; at < piece.length; at += JSON_PIECE) {
+          if (piece.length > SHORT || a % 1000 === 0) await this.pause()
+          const bytes = piece.subarray(at, at + JSON_PIECE)
+          this.#text(
+            valid
+              ? jsonText(decoder.decode(bytes, { stream: true })).slice(1, -1)
+              : Buffer.from(bytes).toString('base64'),
+          )
+        }
       }
       this.#text(valid ? '"' : '"}')
     }
