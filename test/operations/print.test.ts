@@ -538,7 +538,7 @@ describe('print of a value that is larger than memory should be', () => {
 
   it.each([
     // As JSON a zero is six bytes.
-    ['jsonl', 190],
+    ['jsonl', 150],
     ['resp', 150],
     ['text', 150],
   ] as const)(
