@@ -10,6 +10,7 @@ import { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { Chalk } from 'chalk'
 import { buildSync } from 'esbuild'
+import { afterAll } from 'vitest'
 import type { Io } from '../../src/cli/io.ts'
 import { main } from '../../src/cli/main.ts'
 
@@ -85,7 +86,7 @@ export function ended(child: ChildProcess): Promise<Called> {
 export function bundle(): string {
   if (script !== undefined) return script
   const folder = mkdtempSync(join(tmpdir(), 'aofkit-test-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  bundled = folder
   // Also for tests that run it as another user.
   chmodSync(folder, 0o755)
   const outfile = join(folder, 'aofkit.mjs')
@@ -108,3 +109,9 @@ export function bundle(): string {
 }
 
 let script: string | undefined
+let bundled: string | undefined
+
+// Of the file of tests that imports this: its process may be ended without a word.
+afterAll(() => {
+  if (bundled !== undefined) rmSync(bundled, { recursive: true, force: true })
+})
