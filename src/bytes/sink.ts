@@ -18,8 +18,11 @@ import {
   fdatasync,
   fsync,
   ftruncate,
+  linkSync,
   open,
+  renameSync,
   type Stats,
+  unlinkSync,
   write,
 } from 'node:fs'
 import {
@@ -226,11 +229,13 @@ export class Sink {
       if (options.unchanged !== undefined) await checkUnchanged(this.path, options.unchanged)
       let backup: string | undefined
       if (this.#replace) {
-        if (options.backup) backup = await keepBackup(this.path)
+        // Without an await in between: a signal finds the old name and no backup, or the new one and its backup.
+        if (options.backup) backup = keepBackup(this.path)
         try {
-          await rename(systemPath(this.#temporary), systemPath(this.path))
+          renameSync(systemPath(this.#temporary), systemPath(this.path))
+          temporaries.delete(this.#temporary)
         } catch (error) {
-          if (backup !== undefined) await unlink(systemPath(backup)).catch(() => {})
+          if (backup !== undefined) unlinkSync(systemPath(backup))
           throw error
         }
       } else await giveNewName(this.#temporary, this.path)
@@ -404,11 +409,11 @@ async function checkUnchanged(path: string, before: FileStamp): Promise<void> {
 }
 
 /** Gives the file at `path` a second name, and returns it: `NAME.old`, or the first of `NAME.old.N` that is free. */
-export async function keepBackup(path: string): Promise<string> {
+export function keepBackup(path: string): string {
   for (let number = 0; ; number++) {
     const name = backupName(path, number)
     try {
-      await link(systemPath(path), systemPath(name))
+      linkSync(systemPath(path), systemPath(name))
       return name
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code

@@ -321,7 +321,7 @@ class RepairWriter {
     await attempt(
       cut,
       async () => {
-        if (this.#to.backup) this.#backups.push(await keepBackup(path))
+        if (this.#to.backup) this.#backups.push(keepBackup(path))
         await unlink(systemPath(path))
       },
       () => {},

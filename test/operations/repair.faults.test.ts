@@ -90,32 +90,44 @@ function isKept(folder: string, bytes: Buffer): boolean {
   )
 }
 
-// Counts what changes the disk, and strikes at one of these calls: before it, or when it is done.
+// Counts the calls that change the disk, and strikes at one of them: before it, or when it is done.
 const PRELOAD = `
 const fs = require('node:fs')
 const { syncBuiltinESMExports } = require('node:module')
 const { AT, SIGNAL, WHEN, COUNT } = process.env
 let count = 0
-const strike = when => { if (count === Number(AT) && WHEN === when) process.kill(process.pid, SIGNAL) }
+const strike = (number, when) => {
+  if (number === Number(AT) && when === WHEN) process.kill(process.pid, SIGNAL)
+}
+const counted = () => {
+  strike(++count, 'before')
+  return count
+}
 for (const name of ['open', 'write', 'fsync', 'fdatasync', 'ftruncate', 'fchmod', 'fchown']) {
   const real = fs[name]
   fs[name] = (...args) => {
     if (name === 'open' && !/[wa+]/.test(String(args[1]))) return real(...args)
-    count++
-    strike('before')
-    const mine = count
+    const number = counted()
     const done = args.pop()
-    real(...args, (...results) => { if (mine === Number(AT)) strike2('after'); done(...results) })
+    real(...args, (...results) => {
+      strike(number, 'after')
+      done(...results)
+    })
   }
 }
-const strike2 = when => { if (WHEN === when) process.kill(process.pid, SIGNAL) }
 for (const name of ['link', 'rename', 'unlink', 'mkdir', 'rm']) {
   const real = fs.promises[name]
   fs.promises[name] = async (...args) => {
-    const mine = ++count
-    strike('before')
+    const number = counted()
     const result = await real(...args)
-    if (mine === Number(AT)) strike2('after')
+    strike(number, 'after')
+    return result
+  }
+  const sync = fs[name + 'Sync']
+  fs[name + 'Sync'] = (...args) => {
+    const number = counted()
+    const result = sync(...args)
+    strike(number, 'after')
     return result
   }
 }
