@@ -25,7 +25,7 @@ export interface Selection {
   /** One of the command's keys matches. */
   readonly key?: Glob | undefined
   readonly databases?: ReadonlySet<number> | undefined
-  /** Unix seconds, inclusive; a command has the time of the last timestamp before it in its part. */
+  /** Unix seconds, inclusive; a command has the time of the last timestamp before it. */
   readonly since?: number | undefined
   readonly until?: number | undefined
   readonly from?: Place | undefined
@@ -111,7 +111,7 @@ export async function printLog(
   const follower = options.follow ? new LogFollower(input) : undefined
   const ranges = partRanges(input.parts, selection)
   const count = { left: selection.limit ?? Number.POSITIVE_INFINITY }
-  let timed = false
+  let time: number | undefined
   let before = 0
   const print = async (part: Part, range: Range, followed: boolean) => {
     const opened = await openPart(part, { again: options.wholeValues })
@@ -142,11 +142,12 @@ export async function printLog(
       visitor,
       count,
       before,
+      time,
     )
     try {
       await printer.close(await scanPart(source, printer, { databases: options.databases }))
       before += printer.reached
-      timed ||= printer.timed
+      time = printer.time
       return printer.done
     } finally {
       await source.close()
@@ -154,14 +155,14 @@ export async function printLog(
   }
   for (const [part, range] of ranges) {
     const last = part === input.parts.at(-1)
-    if (count.left <= 0 || (await print(part, range, last))) return { timed }
+    if (count.left <= 0 || (await print(part, range, last))) return { timed: time !== undefined }
   }
   while (follower?.next !== undefined && !visitor.done) {
     await visitor.moved(follower.next.name)
     // A file that was rewritten begins with everything there is: what was appended since stands behind its RDB.
     if (await print(follower.next, { ...WHOLE, entries: false }, true)) break
   }
-  return { timed }
+  return { timed: time !== undefined }
 }
 
 type Wanted = Omit<Selection, 'from' | 'to'>
@@ -247,6 +248,7 @@ class PartPrinter implements PartVisitor {
     visitor: PrintVisitor,
     count: { left: number },
     before: number,
+    time: number | undefined,
   ) {
     this.#part = part
     this.#range = range
@@ -256,6 +258,8 @@ class PartPrinter implements PartVisitor {
     this.#count = count
     this.#before = before
     this.#context = new Context(options.databases)
+    // Servers write a timestamp once a second, whatever part they are at.
+    this.#context.time = time
     this.#judgement = new Judgement(part.name, this.#findings)
     this.#rdbCheck = new RdbCheck(server, this.#judgement)
     this.#leftOut = new Set([
@@ -280,8 +284,9 @@ class PartPrinter implements PartVisitor {
     return this.#count.left <= 0 || this.#visitor.done
   }
 
-  get timed(): boolean {
-    return this.#context.time !== undefined
+  /** Of the last timestamp, in this part or before it. */
+  get time(): number | undefined {
+    return this.#context.time
   }
 
   async records(batch: Batch): Promise<void> {

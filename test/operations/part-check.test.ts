@@ -231,7 +231,7 @@ describe('transactions', () => {
       verdict: 'torn',
       found: [`transaction.torn@${SET.length}`],
     })
-    const report = await check([SET, MULTI, harm, SET, EXEC, SET])
+    const report = await check([SET, MULTI, harm, SET, EXEC, SET, MULTI, SET, EXEC])
     expect(report).toMatchObject({ verdict: 'corrupt', validUpTo: SET.length })
     expect(report.found).toEqual([`command.hazard@${SET.length + MULTI.length}`])
     // And only at their own.

@@ -259,7 +259,13 @@ describe('print of several parts', () => {
     path = place(folder, parts)
     return () => rmSync(folder, { recursive: true })
   })
-  const incr = [...read('a.aof.1.incr.aof', first), ...read('a.aof.2.incr.aof', second)]
+  const before = read('a.aof.1.incr.aof', first)
+  // The time goes on from part to part, as the server's did.
+  const time = before.at(-1)?.time
+  const incr = [
+    ...before,
+    ...read('a.aof.2.incr.aof', second).map(line => ({ ...line, time: line.time ?? time })),
+  ]
   const keys = [
     { key: 'plain', db: 0, bytes: 2 },
     { key: 'expiring', db: 0, bytes: 3, expireAtMs: 2 ** 40 },
@@ -427,11 +433,42 @@ describe('print as RESP', () => {
   })
 })
 
+describe('print of several parts', () => {
+  it('keeps the time of the part before: servers write a timestamp once a second, not once a part', async () => {
+    const folder = temporaryFolder()
+    writeFileSync(
+      join(folder, 'a.aof.manifest'),
+      'file a.aof.1.incr.aof seq 1 type i\nfile a.aof.2.incr.aof seq 2 type i\n',
+    )
+    writeFileSync(
+      join(folder, 'a.aof.1.incr.aof'),
+      Buffer.concat([Buffer.from('#TS:1700000000\r\n'), encode('SET', 'a', '1')]),
+    )
+    writeFileSync(join(folder, 'a.aof.2.incr.aof'), encode('SET', 'b', '2'))
+    const since = await call('print', folder, '--since', '1700000000', '--json')
+    const lines = since.out
+      .toString()
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line))
+    expect(lines.map(({ args, time }) => [args[1], time])).toEqual([
+      ['a', 1700000000],
+      ['b', 1700000000],
+    ])
+    expect((await call('print', folder, '--until', '1699999999', '--json')).out.toString()).toBe('')
+  })
+
+  it('takes --last of what --limit leaves', async () => {
+    const log = place(temporaryFolder(), Buffer.concat(['a', 'b', 'c', 'd'].map(key => encode('DEL', key))))
+    const { out } = await call('print', log, '--limit', '3', '--last', '2', '--json')
+    expect(out.toString().match(/"[a-d]"/g)).toEqual(['"b"', '"c"'])
+  })
+})
+
 describe('print refuses options that contradict each other', () => {
   it.each([
     ['--json', '--format', 'text'],
     ['--format', 'resp', '--json'],
-    ['--limit', '1', '--last', '1'],
   ])('%s %s %s', async (...args) => {
     const path = place(temporaryFolder(), encode('SET', 'k', 'v'))
     const { status, out, err } = await call('print', path, ...args)

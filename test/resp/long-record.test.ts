@@ -168,7 +168,7 @@ describe('the head of a long record', () => {
     const bytes = encode('SET', 'key', 'a'.repeat(65_000), 'b'.repeat(2000), 'c')
     for (const sizes of [[bytes.length], [1000], [70_000, 1]]) {
       const record = feedAll(bytes, sizes, 500)
-      expect(Buffer.from(record.head)).toEqual(bytes.subarray(0, 1 << 16))
+      expect(bytes.subarray(0, 1 << 16).equals(record.head)).toBe(true)
       const batch = record.asBatch()
       expect([batch.count, batch.offset(0), batch.argc(0)]).toEqual([1, 500, 3])
       const args = [0, 1, 2].map(a =>

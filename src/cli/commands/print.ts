@@ -43,7 +43,7 @@ A log that is torn, damaged or corrupt is printed as far as it goes. Exit status
     since: word('Only commands of this time or later (needs #TS: annotations)'),
     until: word('Only commands of this time or earlier (needs #TS: annotations)'),
     limit: word('Only the first N that are left'),
-    last: word('Only the last N that are left'),
+    last: word('Only the last N that are left (with --limit: of the first ones)'),
     follow: flag(
       'Show the last 10 (or --last N, or all from --from-offset or --since), then go on as the log grows',
     ),
@@ -57,9 +57,6 @@ A log that is torn, damaged or corrupt is printed as far as it goes. Exit status
     const asked = choice('format', args.format, ['text', 'jsonl', 'resp'])
     if (args.json === true && asked !== undefined && asked !== 'jsonl') {
       throw usage(`--json is --format jsonl: it does not go with --format ${asked}`)
-    }
-    if (args.limit !== undefined && args.last !== undefined) {
-      throw usage('--limit and --last do not go together')
     }
     const format = asked ?? (args.json === true ? 'jsonl' : 'text')
     const follow = args.follow === true

@@ -475,6 +475,7 @@ class JsonPrinter implements Printer {
   }
 
   async #longCommand(source: Source, long: LongRecord): Promise<void> {
+    refuseTooMany(long)
     const values = new ValueReader(source)
     for (let a = 0; a < long.kept; a++) {
       if (a > 0) this.#text(',')
@@ -559,12 +560,7 @@ class RespPrinter implements Printer {
   }
 
   async #longCommand(source: Source, long: LongRecord): Promise<void> {
-    if (long.kept < long.argc) {
-      throw new JobError(
-        'print.arguments',
-        `a command of ${long.argc} arguments is too long to be printed as RESP`,
-      )
-    }
+    refuseTooMany(long)
     this.#sink.piece(recordHeader(long.argc))
     const values = new ValueReader(source)
     for (let a = 0; a < long.argc; a++) {
@@ -576,4 +572,13 @@ class RespPrinter implements Printer {
       this.#sink.piece(TERMINATOR)
     }
   }
+}
+
+/** Nothing is left out in silence: where a line must be the whole command, one of too many arguments ends the job. */
+function refuseTooMany({ offset, argc, kept }: LongRecord): void {
+  if (kept === argc) return
+  throw new JobError(
+    'print.arguments',
+    `the command at ${offset} has ${argc} arguments; at most ${kept} can be printed as jsonl or resp`,
+  )
 }
