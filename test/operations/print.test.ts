@@ -264,7 +264,9 @@ describe('print of several parts', () => {
   const time = before.at(-1)?.time
   const incr = [
     ...before,
-    ...read('a.aof.2.incr.aof', second).map(line => ({ ...line, time: line.time ?? time })),
+    ...read('a.aof.2.incr.aof', second).map(line =>
+      line.time === undefined && time !== undefined ? { ...line, time } : line,
+    ),
   ]
   const keys = [
     { key: 'plain', db: 0, bytes: 2 },
