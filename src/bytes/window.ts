@@ -36,7 +36,7 @@ export class Window {
    * @param chunk bytes to read at once, and the most that {@link advance} can carry
    * @param offset of the source's first byte
    */
-  constructor(source: Source, chunk = DEFAULT_CHUNK, offset = 0) {
+  constructor(source: Source, chunk = chunkFor(source), offset = 0) {
     this.#source = source
     this.#chunk = chunk
     this.bytes = new Uint8Array(2 * chunk + Window.SLACK)
@@ -129,4 +129,13 @@ interface Ahead {
 const DEPTH = 2
 
 /** By measurement: half as much leaves the kernel waiting, more wins nothing. */
-export const DEFAULT_CHUNK = 2 << 20
+const LARGEST_CHUNK = 2 << 20
+/** So that a small file that grows is still read in reasonable steps. */
+const SMALLEST_CHUNK = 64 << 10
+
+/** Room for what the source is known to have: for a small file it costs more to get buffers than to read it. */
+function chunkFor({ size = LARGEST_CHUNK }: Source): number {
+  let chunk = SMALLEST_CHUNK
+  while (chunk < size && chunk < LARGEST_CHUNK) chunk *= 2
+  return chunk
+}

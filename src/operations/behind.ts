@@ -1,6 +1,6 @@
 import { isKnown, Resync } from '../aof/resync.ts'
 import type { Source } from '../bytes/source.ts'
-import { DEFAULT_CHUNK, Window } from '../bytes/window.ts'
+import { Window } from '../bytes/window.ts'
 import { Batch, Scanner, Stop } from '../resp/scanner.ts'
 import type { CommandTable } from '../servers/commands.ts'
 
@@ -84,7 +84,7 @@ function soundRecords(batch: Batch, table: CommandTable): number {
 
 /** A window on what a seekable source holds from `from` on. */
 export function windowFrom(source: Source, from: number): Window {
-  return new Window(tail(source, from), DEFAULT_CHUNK, from)
+  return new Window(tail(source, from), undefined, from)
 }
 
 function tail(source: Source, from: number): Source {

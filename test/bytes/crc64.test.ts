@@ -114,6 +114,6 @@ describe('the WebAssembly module', () => {
     const wabt = await initWabt()
     const wat = await readFile('src/bytes/crc64.wat', 'utf8')
     const { buffer } = wabt.parseWat('crc64.wat', wat, { bulk_memory: true, simd: true }).toBinary({})
-    expect(CRC64_MODULE, 'run `node scripts/make-crc64.js`').toBe(Buffer.from(buffer).toString('base64'))
+    expect(CRC64_MODULE, 'run `node scripts/make-wasm.js`').toBe(Buffer.from(buffer).toString('base64'))
   })
 })

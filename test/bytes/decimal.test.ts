@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { parseInteger } from '../../src/bytes/decimal.ts'
+import { LONGEST_INTEGER, parseInteger, putDigits } from '../../src/bytes/decimal.ts'
 import { foundServers, type Loaded } from '../helpers/servers.ts'
 
 const parse = (text: string) => {
@@ -82,5 +82,33 @@ describe.each(foundServers())('%s', server => {
     )
     expect(wrong).toEqual([])
     expect(encodings.filter(encoding => String(encoding) === 'int').length).toBeGreaterThan(20)
+  })
+})
+
+describe('the digits of an integer', () => {
+  const digits = (value: number) => {
+    const bytes = Buffer.alloc(LONGEST_INTEGER + 4, 'x')
+    const at = putDigits(bytes, LONGEST_INTEGER + 2, value)
+    expect([bytes[at - 1], bytes[LONGEST_INTEGER + 2]]).toEqual([0x78, 0x78])
+    return bytes.toString('latin1', at, LONGEST_INTEGER + 2)
+  }
+
+  it('are those that JavaScript gives, up to the last that is exact', () => {
+    const near = fc.integer({ min: 0, max: 100 }).map(less => Number.MAX_SAFE_INTEGER - less)
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.maxSafeInteger(),
+          fc.integer(),
+          near,
+          near.map(value => -value),
+        ),
+        value => {
+          expect(digits(value)).toBe(String(value))
+        },
+      ),
+    )
+    for (const value of [0, 9, 10, -1, 2 ** 31 - 1, 2 ** 31, -(2 ** 31), 1e9, 1e9 - 1, 1e15])
+      expect(digits(value)).toBe(String(value))
   })
 })
