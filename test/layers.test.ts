@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 const LAYERS: readonly (readonly string[])[] = [
   ['bytes'],
   ['servers'],
+  ['values'],
   ['resp', 'rdb'],
   ['aof'],
   ['keyspace'],

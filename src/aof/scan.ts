@@ -2,7 +2,7 @@ import type { FormatError } from '../bytes/errors.ts'
 import type { Source } from '../bytes/source.ts'
 import { Window } from '../bytes/window.ts'
 import { magicAt } from '../rdb/format.ts'
-import { type RdbEvent, RdbWalk } from '../rdb/walk.ts'
+import { type RdbEvent, RdbWalk, type WalkOptions } from '../rdb/walk.ts'
 import type { LongRecord } from '../resp/long-record.ts'
 import { RespReader } from '../resp/reader.ts'
 import type { Batch } from '../resp/scanner.ts'
@@ -36,15 +36,16 @@ export interface PartEnd {
   readonly window: Window
 }
 
+export interface ScanOptions extends WalkOptions {
+  /** Where the source is read; what it has already is scanned first. Default: a window at its beginning. */
+  readonly window?: Window
+}
+
 /** Bytes of a broken record that are handed out for messages. */
 const REST = 1 << 16
 
 /** Reads one part from its start to its end or to the first thing that is wrong: a preamble, then records. */
-export async function scanPart(
-  source: Source,
-  visitor: PartVisitor,
-  options: { databases: number; window?: Window },
-): Promise<PartEnd> {
+export async function scanPart(source: Source, visitor: PartVisitor, options: ScanOptions): Promise<PartEnd> {
   const window = options.window ?? new Window(source)
   while (window.end - window.start < MAGIC && (await window.advance(window.start))) {
     // A source may hand out single bytes.
@@ -52,7 +53,7 @@ export async function scanPart(
   const magic = magicAt(window.bytes, window.start, window.end)
   let preambleEnd = 0
   if (magic !== undefined && window.end - window.start >= magic.length) {
-    const end = await scanRdb(source, window, visitor, options.databases)
+    const end = await scanRdb(source, window, visitor, options)
     if (end !== undefined) return end
     preambleEnd = window.offset
   }
@@ -64,9 +65,9 @@ async function scanRdb(
   source: Source,
   window: Window,
   visitor: PartVisitor,
-  databases: number,
+  options: ScanOptions,
 ): Promise<PartEnd | undefined> {
-  const walk = new RdbWalk(window, { databases })
+  const walk = new RdbWalk(window, options)
   let base = window.base
   let enough = false
   for (let event = await walk.next(); event !== undefined; event = await walk.next()) {

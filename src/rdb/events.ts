@@ -21,11 +21,29 @@ export type RdbEvent =
   | (Span & { readonly kind: 'resize'; readonly keys: number; readonly expires: number })
   /** The same for a slot of a cluster. */
   | (Span & { readonly kind: 'slot'; readonly slot: number; readonly keys: number; readonly expires: number })
-  /** To be kept as it is. */
   | (Span & {
       readonly kind: 'function' | 'function-pre-release' | 'module-aux' | 'slot-import' | 'template'
+      /** All of it, with the opcode, when values were asked for. Void after the call. */
+      readonly bytes: Uint8Array | undefined
     })
-  | { readonly kind: 'entries'; readonly entries: EntryBatch }
+  /**
+   * The next bytes of a value that is not all at hand, when values were asked for: `bytes[from, to)`. The batch has the
+   * entry, alone; its end is not known yet.
+   */
+  | {
+      readonly kind: 'piece'
+      readonly entries: EntryBatch
+      readonly first: boolean
+      readonly bytes: Uint8Array
+      readonly from: number
+      readonly to: number
+    }
+  | {
+      readonly kind: 'entries'
+      readonly entries: EntryBatch
+      /** Whether the value of its one entry came in pieces. */
+      readonly inPieces: boolean
+    }
   /** The end mark. Files of versions before 5 have no checksum. */
   | (Span & { readonly kind: 'end'; readonly checksum: Checksum | undefined })
 
@@ -36,9 +54,6 @@ export interface Checksum {
   /** Of the bytes before it. */
   readonly computed: bigint
 }
-
-/** No expiry. Servers cannot tell it from the time -1 either. */
-export const NO_EXPIRY = -1n
 
 /** Entries in a batch at most. */
 export const BATCH_CAPACITY = 1024
@@ -60,24 +75,35 @@ const NO_BYTES = new Uint8Array(0)
 export class EntryBatch {
   count = 0
   db = 0
-  readonly type = new Uint8Array(BATCH_CAPACITY)
-  readonly offset = new Float64Array(BATCH_CAPACITY)
-  readonly key = new Float64Array(BATCH_CAPACITY)
-  readonly value = new Float64Array(BATCH_CAPACITY)
-  readonly end = new Float64Array(BATCH_CAPACITY)
-  /** Milliseconds since 1970, or {@link NO_EXPIRY}. */
-  readonly expireAtMs = new BigInt64Array(BATCH_CAPACITY)
+  readonly type: Uint8Array
+  readonly offset: Float64Array
+  readonly key: Float64Array
+  readonly value: Float64Array
+  readonly end: Float64Array
+  /** Milliseconds since 1970, or `NO_EXPIRY`. */
+  readonly expireAtMs: BigInt64Array
   /** Seconds since the last use when the file was written, or -1. Servers keep 24 bits; beyond 2^53 it is rounded. */
-  readonly idle = new Float64Array(BATCH_CAPACITY)
+  readonly idle: Float64Array
   /** Logarithmic count of uses, 0 to 255, or -1. */
-  readonly frequency = new Int16Array(BATCH_CAPACITY)
+  readonly frequency: Int16Array
   /** Where the encoded keys are: from `bytes[key - base]` on. Values are there only as far as by chance. */
   bytes: Uint8Array = NO_BYTES
   base = 0
 
+  constructor(capacity: number) {
+    this.type = new Uint8Array(capacity)
+    this.offset = new Float64Array(capacity)
+    this.key = new Float64Array(capacity)
+    this.value = new Float64Array(capacity)
+    this.end = new Float64Array(capacity)
+    this.expireAtMs = new BigInt64Array(capacity)
+    this.idle = new Float64Array(capacity)
+    this.frequency = new Int16Array(capacity)
+  }
+
   /**
    * The key of an entry, decoded; a view where it can be one. Undefined for one that takes more than 64 KiB in the file
-   * and was cut by the end of a window.
+   * and was cut by the end of a window, when values were not asked for.
    *
    * @throws FormatError `rdb.lzf` when it cannot be decompressed
    */

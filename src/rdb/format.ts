@@ -6,6 +6,8 @@
  *     record:  opcode operands  |  [expiry] [idle | frequency] [metadata] type key value
  */
 
+import type { Kind } from '../values/elements.ts'
+
 /**
  * Two lines of one format: Redis wrote up to version 11 for both, then they parted. Valkey counts from 80 on, under a
  * magic of its own, and gives numbers from 22 to 243 other meanings.
@@ -57,8 +59,6 @@ export const Opcode = {
 
 /** Bytes below are types, the others opcodes: no server has, or had, a type as high. */
 export const FIRST_OPCODE = 242
-
-export type Kind = 'string' | 'list' | 'set' | 'zset' | 'hash' | 'stream' | 'module' | 'array'
 
 export interface ValueType {
   readonly code: number

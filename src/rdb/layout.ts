@@ -95,7 +95,7 @@ export const VALUE_LAYOUTS: Readonly<Record<string, Layout>> = {
   'hash-listpack-md': [8, 'string'],
   'stream-v4': stream(4),
   'stream-v5': stream(5),
-  // The place of the next insertion, when there is one. Elements: place, and text, integer, double, or short text.
+  // The index of the last insertion, when it was said. Slots: index, and text, integer, double, or short text.
   array: [
     'count',
     { tagged: { 0: [], 1: ['length'] } },

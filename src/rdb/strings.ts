@@ -10,10 +10,10 @@ import { lengthAt, lengthSize, NO_LENGTH, noLength, tooLong } from './length.ts'
  */
 
 const FIRST_ENCODED = 0xc0
-const INT8 = 0xc0
-const INT16 = 0xc1
-const INT32 = 0xc2
-const LZF = 0xc3
+export const INT8 = 0xc0
+export const INT16 = 0xc1
+export const INT32 = 0xc2
+export const LZF = 0xc3
 
 /**
  * Index behind the string at `bytes[at]` when it is in one of the usual forms, else -1. Reads and points beyond the

@@ -22,6 +22,18 @@ import { decodeString, stringEnd, stringHead } from './strings.ts'
 const CARRY = 64 * 1024
 /** Bytes of a key that are shown in a message. */
 const SHOWN = 80
+/** Bytes of a key, or of a record that is no entry, that are kept at most: servers let no string grow further. */
+const MOST_HELD = 1 << 29
+/** What was kept and is larger is given up again. */
+const LARGEST_KEPT = 1 << 20
+/** Records that are handed out as they are. */
+const RECORDS: ReadonlySet<number> = new Set([
+  Opcode.Function,
+  Opcode.FunctionPreRelease,
+  Opcode.ModuleAux,
+  Opcode.SlotImport,
+  Opcode.Template,
+])
 /** Hash templates that are remembered at most. Servers have no limit; one a key would make no sense. */
 const MOST_TEMPLATES = 1 << 21
 
@@ -30,9 +42,11 @@ const NO_BYTES = new Uint8Array(0)
 export interface WalkOptions {
   /** Number of databases, as of a server: a record that selects another one is an error. Default: 16. */
   readonly databases?: number
+  /** Whether values that are larger than a window are wanted in pieces, and records as they are. Default: no. */
+  readonly values?: boolean
 }
 
-export { EntryBatch, NO_EXPIRY, type RdbEvent } from './events.ts'
+export { EntryBatch, type RdbEvent } from './events.ts'
 
 const State = { Header: 0, Records: 1, Body: 2, Ended: 3 } as const
 
@@ -60,7 +74,8 @@ export class RdbWalk {
   /** Index in the window up to which the checksum goes. */
   #summed: number
 
-  readonly #batch = new EntryBatch()
+  readonly #values: boolean
+  readonly #batch = new EntryBatch(BATCH_CAPACITY)
   readonly #expireWords = new Int32Array(this.#batch.expireAtMs.buffer)
 
   // What was said about the next entry. Servers keep it until a key comes, whatever comes in between.
@@ -75,8 +90,12 @@ export class RdbWalk {
   #code: number = Opcode.End
   #offset = 0
   #valueOffset = 0
-  /** The encoded key, when the entry is longer than a window; else empty, and the key stands in the window. */
+  /** What is kept when it is longer than a window: the encoded key of an entry, or a whole record that is none. */
   #held = NO_BYTES
+  #heldSize = 0
+  /** The entry whose value is given in pieces, and the offset up to which it was; -1: no entry is. */
+  #long: EntryBatch | undefined
+  #given = -1
   #step = 0
   /** Bytes to be passed over before the next step. */
   #skip = 0
@@ -87,6 +106,7 @@ export class RdbWalk {
   constructor(window: Window, options: WalkOptions = {}) {
     this.window = window
     this.#databases = options.databases ?? 16
+    this.#values = options.values === true
     this.#summed = window.start
     this.#offset = window.offset
   }
@@ -104,7 +124,7 @@ export class RdbWalk {
     this.#batch.count = 0
     try {
       while (this.#state !== State.Ended) {
-        const event = this.#walk()
+        const event = this.#walk() ?? this.#piece()
         if (event !== undefined) return event
         this.#hold()
         this.#sum(window.start)
@@ -117,7 +137,7 @@ export class RdbWalk {
       this.error ??= this.#withKey(error)
       this.#state = State.Ended
       // Entries before the one that is wrong.
-      if (this.#batch.count > 0) return { kind: 'entries', entries: this.#batch }
+      if (this.#batch.count > 0) return { kind: 'entries', entries: this.#batch, inPieces: false }
     }
     return undefined
   }
@@ -202,22 +222,25 @@ export class RdbWalk {
     }
     // Left in the middle of a record, the window stands where that is to go on.
     if (this.#state === State.Records && at > window.start) window.start = at
-    return batch.count > 0 ? { kind: 'entries', entries: batch } : undefined
+    return batch.count > 0 ? { kind: 'entries', entries: batch, inPieces: false } : undefined
   }
 
-  /** Takes an entry into the batch: `typeAt` is the offset of its type byte. */
-  #add(type: number, typeAt: number, value: number, end: number): void {
-    const batch = this.#batch
-    const i = batch.count++
+  #fill(batch: EntryBatch, i: number, type: number, typeAt: number, value: number, end: number): void {
     batch.type[i] = type
     batch.offset[i] = this.#prefix < 0 ? typeAt : this.#prefix
     batch.key[i] = typeAt + 1
     batch.value[i] = value
     batch.end[i] = end
-    this.#expireWords[2 * i + LOW_WORD] = this.#expireLow
-    this.#expireWords[2 * i + 1 - LOW_WORD] = this.#expireHigh
     batch.idle[i] = this.#idle
     batch.frequency[i] = this.#frequency
+  }
+
+  /** Takes an entry into the batch: `typeAt` is the offset of its type byte. */
+  #add(type: number, typeAt: number, value: number, end: number): void {
+    const i = this.#batch.count++
+    this.#fill(this.#batch, i, type, typeAt, value, end)
+    this.#expireWords[2 * i + LOW_WORD] = this.#expireLow
+    this.#expireWords[2 * i + 1 - LOW_WORD] = this.#expireHigh
     this.#expireLow = -1
     this.#expireHigh = -1
     this.#idle = -1
@@ -258,7 +281,9 @@ export class RdbWalk {
     this.#valueOffset = -1
     this.#depth = 0
     this.#skip = 0
-    this.#held = NO_BYTES
+    this.#heldSize = 0
+    this.#given = -1
+    if (this.#held.length > LARGEST_KEPT) this.#held = NO_BYTES
   }
 
   /** Whether a record that began at index `at` can still be begun anew when there is more of it. */
@@ -284,28 +309,63 @@ export class RdbWalk {
     const next = this.#run(window.start)
     window.start = next
     if (this.#step !== DONE) return undefined
+    const piece = this.#piece()
+    if (piece !== undefined) return piece
+    this.#hold()
     this.#state = State.Records
     const end = window.base + next
     if (this.#code >= FIRST_OPCODE) return this.#isPrefix(this.#code) ? undefined : this.#record(end)
     this.#add(this.#code, this.#offset, this.#valueOffset, end)
-    const batch = this.#batch
-    if (this.#held.length > 0) {
-      batch.bytes = this.#held
-      batch.base = this.#offset + 1
-    } else {
-      batch.bytes = window.bytes
-      batch.base = window.base
-    }
-    return { kind: 'entries', entries: batch }
+    this.#pointToKey(this.#batch)
+    return { kind: 'entries', entries: this.#batch, inPieces: this.#given >= 0 }
   }
 
-  /** Keeps the key of an entry whose bytes are about to leave the window. */
+  /** What is at hand of a value that is longer than that, when that was asked for. */
+  #piece(): RdbEvent | undefined {
+    if (!this.#values || this.#state !== State.Body || this.#code >= FIRST_OPCODE || this.#valueOffset < 0)
+      return undefined
+    const { window } = this
+    const from = Math.max(this.#given, this.#valueOffset)
+    if (from >= window.offset) return undefined
+    const first = this.#given < 0
+    this.#long ??= new EntryBatch(1)
+    if (first) {
+      this.#hold()
+      this.#long.db = this.#batch.db
+      this.#fill(this.#long, 0, this.#code, this.#offset, this.#valueOffset, -1)
+      this.#long.expireAtMs[0] = (BigInt(this.#expireHigh) << 32n) | BigInt(this.#expireLow >>> 0)
+      this.#long.count = 1
+    }
+    this.#pointToKey(this.#long)
+    this.#given = window.offset
+    const { bytes, base, start } = window
+    return { kind: 'piece', entries: this.#long, first, bytes, from: from - base, to: start }
+  }
+
+  #pointToKey(batch: EntryBatch): void {
+    const { window } = this
+    batch.bytes = this.#heldSize > 0 ? this.#held.subarray(0, this.#heldSize) : window.bytes
+    batch.base = this.#heldSize > 0 ? this.#offset + 1 : window.base
+  }
+
+  /** Keeps what will be needed of a record whose bytes are about to leave the window. */
   #hold(): void {
-    if (this.#state !== State.Body || this.#code >= FIRST_OPCODE || this.#held.length > 0) return
-    const { bytes, base } = this.window
-    const at = this.#offset + 1 - base
-    if (this.#valueOffset < 0 || at < 0) return
-    this.#held = bytes.slice(at, this.#valueOffset - base)
+    if (this.#state !== State.Body) return
+    const { bytes, base, start, offset } = this.window
+    const isEntry = this.#code < FIRST_OPCODE
+    if (isEntry ? !this.#values && this.#valueOffset < 0 : !this.#values || !RECORDS.has(this.#code)) return
+    const from = this.#offset + (isEntry ? 1 : 0) + this.#heldSize
+    const to = isEntry && this.#valueOffset >= 0 ? this.#valueOffset : offset
+    const at = from - base
+    if (at < 0 || at > start || to <= from || this.#heldSize + to - from > MOST_HELD) return
+    const size = this.#heldSize + to - from
+    if (size > this.#held.length) {
+      const larger = new Uint8Array(Math.max(2 * this.#held.length, size))
+      larger.set(this.#held.subarray(0, this.#heldSize))
+      this.#held = larger
+    }
+    this.#held.set(bytes.subarray(at, to - base), this.#heldSize)
+    this.#heldSize = size
   }
 
   #isPrefix(code: number): boolean {
@@ -405,10 +465,10 @@ export class RdbWalk {
 
   /** The event for the record that ends at offset `end`. */
   #record(end: number): RdbEvent {
-    const span = { offset: this.#offset, end }
+    const span = { offset: this.#offset, end, bytes: this.#recordBytes(end) }
     switch (this.#code) {
       case Opcode.Aux:
-        return { kind: 'aux', ...span, ...this.#auxField(end) }
+        return { kind: 'aux', offset: this.#offset, end, ...this.#auxField(end) }
       case Opcode.Function:
         return { kind: 'function', ...span }
       case Opcode.FunctionPreRelease:
@@ -420,6 +480,14 @@ export class RdbWalk {
       default:
         return { kind: 'slot-import', ...span }
     }
+  }
+
+  #recordBytes(end: number): Uint8Array | undefined {
+    if (!this.#values) return undefined
+    const size = end - this.#offset
+    if (this.#heldSize === size) return this.#held.subarray(0, size)
+    const at = this.#offset - this.window.base
+    return at < 0 ? undefined : this.window.bytes.subarray(at, at + size)
   }
 
   #auxField(end: number): { name: Uint8Array | undefined; value: Uint8Array | undefined } {
@@ -674,8 +742,8 @@ export class RdbWalk {
   #shownKey(): string | undefined {
     let { bytes, base, end } = this.window
     let at = this.#offset + 1 - base
-    if (this.#held.length > 0) {
-      bytes = this.#held
+    if (this.#heldSize > 0) {
+      bytes = this.#held.subarray(0, this.#heldSize)
       base = this.#offset + 1
       end = bytes.length
       at = 0

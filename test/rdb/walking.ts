@@ -24,7 +24,7 @@ export interface WalkedEntry {
 export interface Walked {
   entries: WalkedEntry[]
   /** All else, in order. */
-  records: Exclude<RdbEvent, { kind: 'entries' }>[]
+  records: Exclude<RdbEvent, { kind: 'entries' | 'piece' }>[]
   error: { kind: string; code: string; offset: number; message: string } | undefined
   /** Up to where all is well. */
   offset: number
@@ -50,6 +50,7 @@ export async function walk(
   const records: Walked['records'] = []
   let batches = 0
   for (let event = await walk.next(); event !== undefined; event = await walk.next()) {
+    if (event.kind === 'piece') continue
     if (event.kind !== 'entries') {
       records.push(event)
       continue
