@@ -62,7 +62,10 @@ export interface ElementSink {
   group(name: Slice, lastMs: bigint, lastSeq: bigint, entriesRead: bigint): void
   /** Of the group: read by someone and not acknowledged. Unix milliseconds. */
   pending(ms: bigint, seq: bigint, deliveredAtMs: bigint, deliveries: bigint): void
-  /** Of the group. Unix milliseconds; `activeAtMs` is -1 where it never was or is not known. */
+  /**
+   * Of the group. Unix milliseconds; `activeAtMs` is -1 where it never was. Of streams that are older than this time it
+   * is what servers assume when they load them: the other one.
+   */
   consumer(name: Slice, seenAtMs: bigint, activeAtMs: bigint): void
   /** Of the consumer: what is pending is his. */
   owned(ms: bigint, seq: bigint): void

@@ -302,7 +302,8 @@ export class StreamReader {
     cursor.string(consumer)
     const seenAtMs = cursor.int64()
     // Newer servers assume the time seen, older ones have none.
-    const activeAtMs = this.#version >= 3 ? cursor.int64() : NOT_KNOWN
+    // Servers assume the same when they load an older one.
+    const activeAtMs = this.#version >= 3 ? cursor.int64() : seenAtMs
     this.#ids = cursor.length()
     if (!isNew(consumer, this.#consumerNames)) throw duplicate(offset, 'a consumer')
     this.#consumers--

@@ -29,7 +29,7 @@ function read(version: StreamVersion, value: Uint8Array, options?: SteppingOptio
 /** The pieces of values.ts: one entry, a group with two pending ones, and one that has nothing. */
 function expected(version: StreamVersion): string[] {
   const from = (first: number, ...lines: string[]) => (version >= first ? lines : [])
-  const active = version >= 3 ? 1_700_000_000_000 : -1
+  const active = 1_700_000_000_000
   return [
     'entry 0-1 1',
     'field field value -1',
@@ -446,7 +446,7 @@ function linesOf(version: number, stream: Written): string[] {
     },
     pending: (ms, seq, at, deliveries) => lines.push(`pending ${ms}-${seq} ${at} ${deliveries}`),
     consumer: (name, seen, active) =>
-      lines.push(`consumer ${text(name)} ${seen} ${version < 3 ? -1 : active}`),
+      lines.push(`consumer ${text(name)} ${seen} ${version < 3 ? seen : active}`),
     owned: (ms, seq) => lines.push(`owned ${ms}-${seq}`),
   } as Partial<Target> as Target)
   return lines
