@@ -76,7 +76,17 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'input.shrank': 'test/bytes/source.test.ts',
   'input.terminal': 'test/bytes/source.test.ts',
   'manifest.size': 'test/aof/parts.test.ts: 16 MiB',
+  'rdb.count': 'a mistake of the caller',
+  'rdb.function.size': 'a library of more than 512 MiB',
+  'rdb.key.size': 'test/rdb/entries.test.ts: a key of more than 512 MiB',
+  'rdb.memory': 'more bytes than Node has buffers for',
   'rdb.module': 'test/operations/rdb-check.test.ts: no server here writes one that it does not load',
+  'rdb.payload.checksum': 'test/rdb/payload.test.ts: of RESTORE',
+  'rdb.payload.size': 'test/rdb/payload.test.ts',
+  'rdb.payload.version': 'test/rdb/payload.test.ts',
+  'rdb.target': 'test/rdb/writer.test.ts: of what is written',
+  'rdb.value.end': 'test/rdb/value-reader.test.ts: the walk finds it first',
+  'rdb.value.size': 'test/rdb/value-reader.test.ts: more than 1 GiB',
   'rdb.magic': 'test/rdb/walk.test.ts: to a log, other bytes are no RDB but commands',
 }
 

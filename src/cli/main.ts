@@ -29,6 +29,16 @@ const COMMANDS: readonly { name: string; describe: string; load: () => Promise<C
     describe: 'Cut what servers do not load, and keep what was cut',
     load: async () => (await import('./commands/repair.ts')).repair,
   },
+  {
+    name: 'replay',
+    describe: 'The keys that a server would have: how many, of what; or all of them, as JSON Lines',
+    load: async () => (await import('./commands/replay.ts')).replay,
+  },
+  {
+    name: 'digest',
+    describe: 'What DEBUG DIGEST would print on a server that loaded it',
+    load: async () => (await import('./commands/digest.ts')).digest,
+  },
 ]
 
 /**

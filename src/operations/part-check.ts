@@ -82,7 +82,10 @@ export class PartCheck {
   }
 
   async run(source: Source, progress?: (offset: number) => void): Promise<PartReport> {
-    const end = await scanPart(source, this.#visitor(progress), { databases: this.#databases })
+    const end = await scanPart(source, this.#visitor(progress), {
+      databases: this.#databases,
+      values: true,
+    })
     this.#size = end.size
     await this.#close(source, end, progress)
     const { verdict } = this.#judgement

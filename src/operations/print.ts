@@ -1,17 +1,24 @@
 import { Context } from '../aof/context.ts'
-import { type Finding, Findings } from '../aof/finding.ts'
+import type { Finding } from '../aof/finding.ts'
 import { type Input, openPart, type Part } from '../aof/parts.ts'
 import { type PartEnd, type PartVisitor, scanPart } from '../aof/scan.ts'
-import { JobError } from '../bytes/errors.ts'
-import { escapeName } from '../bytes/escape.ts'
+import { corrupt, FormatError, JobError } from '../bytes/errors.ts'
+import { escapeBytes, escapeName } from '../bytes/escape.ts'
 import type { Glob } from '../bytes/glob.ts'
 import type { Source } from '../bytes/source.ts'
-import type { Magic } from '../rdb/format.ts'
-import type { EntryBatch, RdbEvent } from '../rdb/walk.ts'
+import { type Entry, EntryReader } from '../rdb/entries.ts'
+import { librarySource } from '../rdb/functions.ts'
+import { writePayload } from '../rdb/payload.ts'
+import type { RdbEvent } from '../rdb/walk.ts'
 import type { LongRecord } from '../resp/long-record.ts'
 import type { Batch, Oddity } from '../resp/scanner.ts'
 import { ids } from '../servers/commands.ts'
+import type { Command } from '../values/command.ts'
+import type { ElementSink } from '../values/elements.ts'
+import { RebuildCommands } from '../values/rebuild.ts'
+import { Slice } from '../values/slice.ts'
 import { CommandCheck } from './command-check.ts'
+import { FirstFindings } from './first-findings.ts'
 import { FollowedSource, LogFollower } from './follow.ts'
 import { Judgement } from './judgement.ts'
 import { LogServer } from './log-server.ts'
@@ -46,6 +53,8 @@ export interface PrintOptions extends LogOptions {
   readonly follow: boolean
   /** Whether values that are larger than a window will be read again. */
   readonly wholeValues: boolean
+  /** Bytes that are wanted of an argument of a command that rebuilds a key. Default: all. */
+  readonly keep?: number | undefined
   /** Whether `SELECT` is among the commands; what it does is known from each command's database. */
   readonly selects: boolean
   /** Whether `MULTI`, `EXEC` and `DISCARD` are. */
@@ -66,18 +75,19 @@ export interface Selected {
   long: LongRecord | undefined
 }
 
-/** An entry of an RDB: number `index` of a batch. */
-export interface SelectedEntry {
+/** One of the commands that rebuild an entry of an RDB; void after the call that brings it. */
+export interface Rebuilt {
   part: string
-  magic: Magic
-  entries: EntryBatch
-  index: number
+  /** Of the entry, or of the library of functions. */
+  offset: number
+  db: number
+  command: Command
 }
 
 /** Who is given what was selected. */
 export interface PrintVisitor {
   command(selected: Selected): void | Promise<void>
-  entry(selected: SelectedEntry): void
+  rebuilt(rebuilt: Rebuilt): void
   /**
    * Something for which a part is not sound, of those commands that were read.
    * @param count how many of its code there are: this is the first
@@ -100,7 +110,7 @@ export interface PrintEnd {
   readonly timed: boolean
 }
 
-/** Gives the commands of a log that are selected, and the entries of its RDB parts, in their order. */
+/** Gives the commands of a log that are selected, and those that rebuild the keys of its RDB parts, in their order. */
 export async function printLog(
   input: Input,
   selection: Selection,
@@ -145,7 +155,9 @@ export async function printLog(
       time,
     )
     try {
-      await printer.close(await scanPart(source, printer, { databases: options.databases }))
+      await printer.close(
+        await scanPart(source, printer, { databases: options.databases, values: range.entries }),
+      )
       before += printer.reached
       time = printer.time
       return printer.done
@@ -205,21 +217,11 @@ function partOf(parts: readonly Part[], place: Place | undefined): number {
   return found
 }
 
-/** Of each kind of error the first, and how many there are. */
-class FirstFindings extends Findings {
-  readonly kinds = new Map<string, { readonly first: Finding; count: number; reported: boolean }>()
-
-  override add(finding: Finding): void {
-    if (finding.severity !== 'error') return
-    const kind = this.kinds.get(finding.code)
-    if (kind === undefined) this.kinds.set(finding.code, { first: finding, count: 1, reported: false })
-    else kind.count++
-  }
-}
-
 class PartPrinter implements PartVisitor {
   /** Offset behind the last records that were given to it. */
   reached = 0
+  /** Up to which it was read when that was last told. */
+  #offset = 0
   readonly #part: Part
   readonly #range: Wanted & Range
   readonly #server: LogServer
@@ -232,7 +234,7 @@ class PartPrinter implements PartVisitor {
   readonly #judgement: Judgement
   readonly #rdbCheck: RdbCheck
   readonly #selected: Selected
-  readonly #entry: SelectedEntry
+  readonly #entries: EntryPrinter | undefined
   /** Ids of the commands that are left out. */
   readonly #leftOut: ReadonlySet<number>
   /** Whether a command's id matters to whether it is selected. */
@@ -277,7 +279,9 @@ class PartPrinter implements PartVisitor {
       index: 0,
       long: undefined,
     }
-    this.#entry = { part: part.name, magic: 'REDIS', entries: nothing, index: 0 }
+    this.#entries = range.entries
+      ? new EntryPrinter(part.name, range, options.keep, visitor, count, this.#judgement)
+      : undefined
   }
 
   get done(): boolean {
@@ -326,6 +330,7 @@ class PartPrinter implements PartVisitor {
     const { transaction } = this.#context
     if (!this.done && offset < this.#range.to) {
       if (format !== 'resp') this.#closeRdb()
+      if (error !== undefined) this.#entries?.cut()
       if (error !== undefined) {
         this.#judgement.blame(error.kind, error.code, error.offset, error.message)
       } else if (transaction >= 0) {
@@ -347,11 +352,7 @@ class PartPrinter implements PartVisitor {
 
   /** Tells the visitor of what is wrong and was not told yet. */
   async report(): Promise<void> {
-    for (const kind of this.#findings.kinds.values()) {
-      if (kind.reported) continue
-      kind.reported = true
-      await this.#visitor.damage(kind.first, kind.count)
-    }
+    await this.#findings.report((first, count) => this.#visitor.damage(first, count))
   }
 
   #give(batch: Batch, index: number, long: LongRecord | undefined): void | Promise<void> {
@@ -362,29 +363,19 @@ class PartPrinter implements PartVisitor {
     return this.#visitor.command(this.#selected)
   }
 
-  rdb(event: RdbEvent): void {
-    this.#rdbCheck.event(event)
-    if (event.kind === 'header') this.#entry.magic = event.magic
-    if (event.kind === 'entries' && this.#range.entries) this.#entries(event.entries)
-  }
-
-  #entries(entries: EntryBatch): void {
-    const { databases, commands, since, key, from, to } = this.#range
-    if (databases?.has(entries.db) === false || commands !== undefined || since !== undefined) return
-    this.#entry.entries = entries
-    for (let i = 0; i < entries.count && this.#count.left > 0; i++) {
-      if (entries.offset[i] < from || entries.offset[i] >= to) continue
-      if (key !== undefined) {
-        const bytes = entries.keyBytes(i)
-        if (bytes === undefined || !key.test(bytes, 0, bytes.length)) continue
-      }
-      this.#count.left--
-      this.#entry.index = i
-      this.#visitor.entry(this.#entry)
-    }
+  rdb(event: RdbEvent): void | Promise<void> {
+    if (!DECODED.has(event.kind)) this.#rdbCheck.event(event)
+    const entries = this.#entries
+    if (entries === undefined || this.done) return
+    entries.event(event)
+    // A window holds little of what may come out of it when it is compressed.
+    if (entries.written < MUCH) return
+    entries.written = 0
+    return this.#visitor.pause(this.#before + this.#offset)
   }
 
   async progress(offset: number): Promise<boolean> {
+    this.#offset = offset
     await this.#visitor.pause(this.#before + offset)
     return this.done || offset >= this.#range.to
   }
@@ -441,6 +432,142 @@ class PartPrinter implements PartVisitor {
           position < there && key.test(batch.bytes, batch.start[a + position], batch.length[a + position]),
       )
   }
+}
+
+/** What is decoded to be printed, and not looked at any closer: verify does that. */
+const DECODED: ReadonlySet<RdbEvent['kind']> = new Set(['entries', 'piece', 'function', 'template'])
+/** Bytes of commands after which they are handed on, in the middle of a window too. */
+const MUCH = 1 << 20
+/** Strings that take more are not kept where only their first bytes are wanted. */
+const LONG_VALUE = 1 << 24
+/** Bytes of a key that a message shows. */
+const MAX_KEY = 60
+const MODULE_VALUE = 7
+
+/** Gives the commands that rebuild the entries of an RDB. */
+class EntryPrinter {
+  /** Bytes of the commands that were given since this was last set. */
+  written = 0
+  readonly #range: Wanted & Range
+  readonly #visitor: PrintVisitor
+  readonly #count: { left: number }
+  readonly #judgement: Judgement
+  readonly #reader: EntryReader
+  readonly #rebuild: RebuildCommands
+  readonly #rebuilt: Rebuilt
+  readonly #source = new Slice()
+  /** Version of the file. */
+  #version = 0
+  /** Offset of the entry whose value is taken. */
+  #taken = -1
+
+  constructor(
+    part: string,
+    range: Wanted & Range,
+    keep: number | undefined,
+    visitor: PrintVisitor,
+    count: { left: number },
+    judgement: Judgement,
+  ) {
+    this.#range = range
+    this.#visitor = visitor
+    this.#count = count
+    this.#judgement = judgement
+    this.#rebuild = new RebuildCommands(command => this.#give(command), {
+      keep,
+      payload: value => writePayload(MODULE_VALUE, value, this.#version),
+    })
+    this.#rebuilt = { part, offset: 0, db: 0, command: undefined as never }
+    this.#reader = new EntryReader(
+      {
+        entry: entry => this.#entry(entry),
+        damaged: (error, entry) => this.#damaged(error, entry),
+      },
+      { most: keep === undefined ? undefined : Math.max(keep, LONG_VALUE) },
+    )
+  }
+
+  event(event: RdbEvent): void {
+    if (event.kind === 'header') this.#version = event.version
+    if (event.kind === 'function' || event.kind === 'function-pre-release')
+      this.#functions(event.offset, event.bytes)
+    else this.#reader.event(event)
+  }
+
+  /** Gives what there is of a value that the part ends in. */
+  cut(): void {
+    this.#rebuild.cut()
+  }
+
+  #wants(db: number, offset: number): boolean {
+    const { databases, since, from, to } = this.#range
+    if (this.#count.left <= 0 || since !== undefined || this.#visitor.done) return false
+    return databases?.has(db) !== false && offset >= from && offset < to
+  }
+
+  #entry(entry: Entry): ElementSink | undefined {
+    const { db, offset, key } = entry
+    if (!this.#wants(db, offset)) return undefined
+    const glob = this.#range.key
+    if (glob !== undefined && !glob.test(key.bytes, key.at, key.length)) return undefined
+    this.#rebuilt.db = db
+    this.#rebuilt.offset = offset
+    this.#taken = offset
+    this.#rebuild.key(key, entry.expireAtMs)
+    return this.#rebuild
+  }
+
+  #functions(offset: number, bytes: Uint8Array | undefined): void {
+    if (!this.#wants(0, offset) || this.#range.key !== undefined) return
+    try {
+      if (bytes === undefined)
+        throw corrupt('rdb.function.size', offset, 'a library of functions that is too long')
+      librarySource(bytes, offset, this.#source)
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error
+      this.#judgement.blame(error.kind, error.code, error.offset, error.message)
+      return
+    }
+    this.#rebuilt.db = 0
+    this.#rebuilt.offset = offset
+    this.#rebuild.functions(this.#source)
+  }
+
+  #damaged(error: FormatError, entry: Entry | undefined): void {
+    if (entry === undefined) {
+      this.#judgement.blame(error.kind, error.code, error.offset, error.message)
+      return
+    }
+    const { key, offset, db } = entry
+    if (this.#taken === offset) this.#rebuild.cut()
+    // One that was not taken may be one whose key cannot be read.
+    else if (key.length > 0 || !this.#wants(db, offset)) return
+    const message = `${error.message} (key "${escapeBytes(key.bytes.subarray(key.at, key.end), MAX_KEY)}")`
+    this.#judgement.blame(error.kind, error.code, error.offset, message)
+  }
+
+  #give(command: Command): void {
+    const { commands } = this.#range
+    if (this.#count.left <= 0 || (commands !== undefined && !isOneOf(commands, command))) return
+    this.#count.left--
+    this.written += command.length
+    this.#rebuilt.command = command
+    this.#visitor.rebuilt(this.#rebuilt)
+  }
+}
+
+function isOneOf(commands: ReadonlySet<string>, command: Command): boolean {
+  const word = (a: number) =>
+    Buffer.from(
+      command.bytes.buffer,
+      command.bytes.byteOffset + command.start[a],
+      command.end[a] - command.start[a],
+    )
+      .toString('latin1')
+      .toLowerCase()
+  const name = word(0)
+  if (commands.has(name)) return true
+  return (name === 'xgroup' || name === 'function') && commands.has(`${name}|${word(1)}`)
 }
 
 function lowerCase(batch: Batch, argument: number): string {

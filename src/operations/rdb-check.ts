@@ -1,20 +1,51 @@
+import { FormatError } from '../bytes/errors.ts'
 import { escapeBytes } from '../bytes/escape.ts'
+import { type Entry, EntryReader } from '../rdb/entries.ts'
+import type { EntryBatch, RdbEvent } from '../rdb/events.ts'
 import { type Magic, valueType } from '../rdb/format.ts'
-import type { EntryBatch, RdbEvent } from '../rdb/walk.ts'
-import { loadsRdb, loadsType, SERVER_FACTS } from '../servers/servers.ts'
+import { decodeString, LZF } from '../rdb/strings.ts'
+import { loadsRdb, loadsType, SERVER_FACTS, serversIn } from '../servers/servers.ts'
+import { DuplicateKeys } from './duplicate-keys.ts'
+import { FunctionCheck } from './function-check.ts'
 import type { Judgement } from './judgement.ts'
 import type { LogServer } from './log-server.ts'
+import { ValueCheck, type ValueFault } from './value-check.ts'
 
 /** Bytes of a key that a message shows. */
 const MAX_KEY = 60
+const STRING_VALUE = 0
 const MODULE_VALUE = 7
+/** Elements with more bytes are not looked at (`ReadOptions.most`): they are told apart by nothing but their size. */
+const MOST_BYTES = 4 << 20
 
-/** Checks what an RDB holds against the server that is to load it; nothing is decoded. */
+/**
+ * Checks what an RDB holds, down to the elements of its values, against the server that is to load it. Of plain strings
+ * the walk has seen all that there is to see, unless they are compressed.
+ */
 export class RdbCheck {
   keys = 0
   readonly #server: LogServer
   readonly #judgement: Judgement
   #header: { readonly magic: Magic; readonly version: number } | undefined
+
+  readonly #values = new ValueCheck((fault, refusing) => this.#fault(fault, refusing))
+  readonly #reader = new EntryReader(
+    {
+      entry: entry => this.#entry(entry),
+      damaged: (error, entry) => this.#damaged(error, entry),
+      odd: (code, offset, message) => this.#values.odd(code, offset, message),
+    },
+    { most: MOST_BYTES },
+  )
+  readonly #functions = new FunctionCheck()
+  readonly #duplicates = new DuplicateKeys()
+  /** Whose value is being decoded. */
+  #decoding: Entry | undefined
+  /** Where the encoded values stand that come with the event: that at offset `n` in `bytes[n - base]`. */
+  #bytes: Uint8Array = new Uint8Array(0)
+  #base = 0
+  /** Offsets of entries that servers pass over, since their values have no elements. */
+  readonly #empty: number[] = []
 
   constructor(server: LogServer, judgement: Judgement) {
     this.#server = server
@@ -26,13 +57,23 @@ export class RdbCheck {
       case 'header':
         this.#header = event
         this.#server.noteMagic(event.magic)
+        this.#reader.event(event)
         return
       case 'aux':
         this.#server.noteAux(event.name, event.value)
         return
+      case 'piece':
+        if (event.first) {
+          this.#bytes = event.bytes
+          this.#base = event.entries.value[0] - event.from
+        }
+        this.#reader.event(event)
+        return
       case 'entries':
-        this.keys += event.entries.count
-        this.#entries(event.entries)
+        this.#batch(event)
+        return
+      case 'function':
+        if (event.bytes !== undefined) this.#function(event.bytes, event.offset)
         return
       case 'function-pre-release':
         // Redis 7.0 itself still loads what its release candidates wrote.
@@ -52,6 +93,7 @@ export class RdbCheck {
         return
       case 'template':
         this.#refuse('rdb.opcode', event.offset, 'a template of hashes')
+        this.#reader.event(event)
         return
       case 'module-aux':
         this.#judgement.warn(
@@ -65,13 +107,32 @@ export class RdbCheck {
 
   /** What can be said of the file as a whole, once all of it was read. */
   end(): void {
+    for (const { start, db, offset } of this.#duplicates.found())
+      this.#refuse(
+        'rdb.key.duplicate',
+        offset,
+        `key "${escapeBytes(start, MAX_KEY)}" is there twice in database ${db}`,
+      )
     const server = this.#server.name
     if (this.#header === undefined || loadsRdb(server, this.#header.magic, this.#header.version)) return
     const { magic, version } = this.#header
     this.#judgement.refuse('rdb.version', 0, 0, `${magic} version ${version}: ${server} does not load it`)
   }
 
-  #entries(entries: EntryBatch): void {
+  #batch(event: RdbEvent & { kind: 'entries' }): void {
+    const { entries, inPieces } = event
+    this.keys += entries.count
+    this.#types(entries)
+    if (!inPieces) {
+      this.#bytes = entries.bytes
+      this.#base = entries.base
+    }
+    this.#reader.event(event)
+    this.#duplicates.add(entries, this.#empty)
+    this.#empty.length = 0
+  }
+
+  #types(entries: EntryBatch): void {
     const server = this.#server.name
     const magic = this.#header?.magic ?? 'REDIS'
     for (let i = 0; i < entries.count; i++) {
@@ -87,6 +148,57 @@ export class RdbCheck {
         const name = valueType(magic, type)?.name ?? 'unknown'
         this.#refuse('rdb.type', entries.offset[i], `${this.#key(entries, i)} has type ${type} (${name})`)
       }
+    }
+  }
+
+  /** Who takes the elements of the value. */
+  #entry(entry: Entry): ValueCheck | undefined {
+    const { type } = entry
+    if (type === STRING_VALUE && this.#bytes[entry.valueOffset - this.#base] !== LZF) return undefined
+    if (type === MODULE_VALUE) return undefined
+    this.#decoding = entry
+    this.#values.start(entry.magic, type, entry.offset)
+    return this.#values
+  }
+
+  #damaged({ code, offset, message }: FormatError, entry: Entry | undefined): void {
+    if (entry === undefined) this.#refuse(code, offset, message)
+    else if (this.#values.open) this.#values.broken(code, offset, message)
+    else if (code === 'rdb.key.size')
+      this.#judgement.warn(code, offset, `${message}: its value was not checked`)
+    else this.#refuse(code, offset, `the key of an entry: ${message}`)
+  }
+
+  /** Something is wrong with the value that has just ended. */
+  #fault({ code, offset, message }: ValueFault, refusing: number): void {
+    const entry = this.#decoding
+    if (entry === undefined) return
+    if (code === 'rdb.value.empty') this.#empty.push(entry.offset)
+    const { bytes, at, end } = entry.key
+    const what = `key "${escapeBytes(bytes.subarray(at, end), MAX_KEY)}": ${message}`
+    const server = this.#server.name
+    if (refusing === 0) {
+      this.#judgement.warn(code, offset, what)
+    } else if ((refusing & SERVER_FACTS[server].bit) !== 0) {
+      this.#refuse(code, offset, what)
+    } else {
+      const others = serversIn(refusing).join(', ')
+      this.#judgement.blame(
+        'damaged',
+        code,
+        offset,
+        `${what}: ${server} loads it all the same; ${others} refuse it, as does "sanitize-dump-payload yes"`,
+      )
+    }
+  }
+
+  #function(record: Uint8Array, offset: number): void {
+    try {
+      const fault = this.#functions.add(decodeString(record, 1, record.length, offset))
+      if (fault !== undefined) this.#refuse(fault.code, offset, fault.message)
+    } catch (error) {
+      if (!(error instanceof FormatError)) throw error
+      this.#refuse(error.code, error.offset, `a library of functions: ${error.message}`)
     }
   }
 

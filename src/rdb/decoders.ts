@@ -1,6 +1,6 @@
 import { corrupt } from '../bytes/errors.ts'
 import { type ElementSink, type Kind, NO_EXPIRY } from '../values/elements.ts'
-import { parseScore } from '../values/score.ts'
+import { parseScore, scoreIn } from '../values/score.ts'
 import { Slice } from '../values/slice.ts'
 import { type Cursor, SHORT } from './cursor.ts'
 import { ArrayReader } from './encodings/array.ts'
@@ -178,12 +178,15 @@ class ZsetDecoder extends CountedDecoder {
 
 /** A score as text: a byte for its size, or for what has no digits. */
 function textScore(cursor: Cursor): number {
+  const { offset } = cursor
   const size = cursor.byte()
   if (size === 253) return Number.NaN
   if (size === 254) return Number.POSITIVE_INFINITY
   if (size === 255) return Number.NEGATIVE_INFINITY
   cursor.take(size, SCORE)
-  return parseScore(SCORE)
+  const score = scoreIn(SCORE)
+  if (score === undefined) throw corrupt('rdb.score.text', offset, 'a score that is no number')
+  return score
 }
 
 const SCORE = new Slice()
@@ -194,6 +197,9 @@ const SCORE = new Slice()
  * none.
  */
 type FieldExpiries = 'absolute' | 'from-earliest' | 'behind'
+
+/** Redis keeps 48 bits of a field's expiry, and refuses a file in which the earliest has more. */
+const LATEST_EARLIEST = 1n << 48n
 
 class HashDecoder extends CountedDecoder {
   readonly kind = 'hash'
@@ -207,7 +213,10 @@ class HashDecoder extends CountedDecoder {
   }
 
   override count(cursor: Cursor): number {
+    const { offset } = cursor
     const earliest = this.#expiries === 'from-earliest' ? cursor.int64() : 1n
+    if (BigInt.asUintN(64, earliest) > LATEST_EARLIEST)
+      throw corrupt('rdb.hash.earliest', offset, `${earliest} is no time for fields to expire`)
     const count = cursor.length()
     this.#earliest = earliest
     return count
@@ -217,7 +226,7 @@ class HashDecoder extends CountedDecoder {
     let expireAtMs = NO_EXPIRY
     if (this.#expiries === 'absolute' || this.#expiries === 'from-earliest') {
       const given = cursor.length64()
-      if (given > 0n) expireAtMs = this.#earliest + given - 1n
+      if (given > 0n) expireAtMs = BigInt.asUintN(64, this.#earliest + given - 1n)
     }
     cursor.string(this.first)
     cursor.string(this.#value)
@@ -359,6 +368,7 @@ class QuicklistDecoder implements Decoder {
     const container = this.#tagged ? cursor.length() : PACKED_NODE
     if (container === PLAIN_NODE) {
       cursor.string(this.#item)
+      if (this.#item.length === 0) throw corrupt('rdb.quicklist.plain', offset, 'a node of nothing')
       sink.item(this.#item)
       return --this.#left === 0
     }

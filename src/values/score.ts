@@ -87,33 +87,48 @@ const NUMBER = /^[\t-\r ]*([+-]?)(?:(\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?
 
 /**
  * The score that a server reads from text in an RDB: what `strtod` makes of it, so that what stands behind the number
- * is passed over, and 0 where there is none. Hexadecimal digits, which no server writes, are not read.
+ * is passed over. Undefined where there is none. Hexadecimal digits, which no server writes, are not read.
  */
-export function parseScore(text: Slice): number {
+export function scoreIn(text: Slice): number | undefined {
   const { bytes, at, end } = text
-  const digits = end - at
-  if (digits > 0 && digits <= MOST_DIGITS) {
+  const length = end - at
+  if (length > 0 && length <= MOST_EXACT) {
+    const negative = bytes[at] === MINUS
     let value = 0
-    let i = at
+    let point = -1
+    let i = negative ? at + 1 : at
     for (; i < end; i++) {
       const digit = bytes[i] - ZERO
-      if (digit < 0 || digit > 9) break
-      value = value * 10 + digit
+      if (digit >= 0 && digit <= 9) value = value * 10 + digit
+      else if (bytes[i] === POINT && point < 0 && i + 1 < end) point = i
+      else break
     }
-    if (i === end) return value
+    // Both are exact, so their quotient is the nearest double.
+    if (i === end && bytes[end - 1] !== MINUS) {
+      if (point >= 0) value /= POWERS_OF_TEN[end - point - 1]
+      return negative ? -value : value
+    }
   }
   // Servers look at no more of it.
   const match = NUMBER.exec(LATIN1.decode(bytes.subarray(at, Math.min(end, at + MOST_TEXT))))
-  if (match === null) return 0
+  if (match === null) return undefined
   const [, sign, number, infinite] = match
   const size =
     number !== undefined ? Number(number) : infinite !== undefined ? Number.POSITIVE_INFINITY : Number.NaN
   return sign === '-' ? -size : size
 }
 
+/** The same, and 0 where there is none, as servers take it from packed sorted sets. */
+export function parseScore(text: Slice): number {
+  return scoreIn(text) ?? 0
+}
+
 const ZERO = 0x30
-/** Of an integer that is exact whatever its digits are. */
-const MOST_DIGITS = 15
+const MINUS = 0x2d
+const POINT = 0x2e
+/** Characters of a number whose digits, taken as an integer, are exact whatever they are. */
+const MOST_EXACT = 15
+const POWERS_OF_TEN = Array.from({ length: MOST_EXACT }, (_, i) => 10 ** i)
 const MOST_TEXT = 128
 const LATIN1 = new TextDecoder('latin1')
 

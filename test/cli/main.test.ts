@@ -9,7 +9,7 @@ import { encode } from '../helpers/chunks.ts'
 import { type Called, call } from '../helpers/command.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
-const COMMANDS = ['inspect', 'print', 'verify', 'repair']
+const COMMANDS = ['inspect', 'print', 'verify', 'repair', 'replay', 'digest']
 const LOG = Buffer.concat([encode('SELECT', '0'), encode('SET', 'k', 'v')])
 
 /** A sound log under this name in a new folder; its path. */

@@ -10,7 +10,7 @@ import { generator } from '../../bench/logs.ts'
 import { encode } from '../helpers/chunks.ts'
 import { call, ended, start } from '../helpers/command.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
-import { entry, rdb, select, str } from '../rdb/build.ts'
+import { bytes, entry, int64, len, rdb, select, str } from '../rdb/build.ts'
 import { MANIFEST, place } from './repairing.ts'
 
 const SEED = Number(process.env.AOFKIT_SEED ?? 20240504)
@@ -269,18 +269,20 @@ describe('print of several parts', () => {
     ),
   ]
   const keys = [
-    { key: 'plain', db: 0, bytes: 2 },
-    { key: 'expiring', db: 0, bytes: 3, expireAtMs: 2 ** 40 },
-    { key: 'elsewhere', db: 5, bytes: 4 },
-  ].map(entry => ({ part: 'a.aof.1.base.rdb', type: 'string', ...entry, offset: expect.any(Number) }))
+    { db: 0, args: ['SET', 'plain', '1'] },
+    { db: 0, args: ['SET', 'expiring', '22'] },
+    { db: 0, args: ['PEXPIREAT', 'expiring', `${2 ** 40}`] },
+    { db: 5, args: ['SET', 'elsewhere', '333'] },
+  ].map(line => ({ part: 'a.aof.1.base.rdb', offset: expect.any(Number), ...line }))
 
-  it('has the keys of the base first, then the commands, each part beginning in database 0', async () => {
+  it('has commands for the keys of the base first, then its own, each part beginning in database 0', async () => {
     expect(await printed(path)).toEqual([...keys, ...asJson(incr)])
   })
 
   it('has the last of all parts together, and the first', async () => {
     expect(await printed(path, '--last', '60')).toEqual(asJson(incr.slice(-60)))
-    expect(await printed(path, '--limit', '4')).toEqual([...keys, ...asJson(incr.slice(0, 1))])
+    expect(await printed(path, '--limit', '5')).toEqual([...keys, ...asJson(incr.slice(0, 1))])
+    expect(await printed(path, '--limit', '2')).toEqual(keys.slice(0, 2))
   })
 
   it('begins and ends in the part that is named', async () => {
@@ -296,18 +298,155 @@ describe('print of several parts', () => {
     }
   })
 
-  it('selects keys of the base by name and database, and none of them by command or time', async () => {
+  it('selects what rebuilds the base by key, database, command and offset, and none of it by time', async () => {
     expect(await printed(path, '--key', 'e*')).toEqual(keys.slice(1))
-    expect(await printed(path, '--db', '5')).toEqual(keys.slice(2))
+    expect(await printed(path, '--db', '5')).toEqual(keys.slice(3))
     const sets = incr.filter(({ args }) => args[0].toString() === 'SET')
-    expect(await printed(path, '--command', 'set')).toEqual(asJson(sets))
+    const isSet = ({ args }: { args: string[] }) => args[0] === 'SET'
+    expect(await printed(path, '--command', 'set')).toEqual([...keys.filter(isSet), ...asJson(sets)])
+    expect(await printed(path, '--command', 'pexpireat')).toEqual(keys.slice(2, 3))
+    const offset = base.indexOf('expiring') - 11
+    const from = await printed(path, '--from-offset', `a.aof.1.base.rdb:${offset}`, '--limit', '3')
+    expect(from).toEqual([{ ...keys[1], offset }, { ...keys[2], offset }, keys[3]])
+    const to = await printed(path, '--to-offset', `a.aof.1.base.rdb:${offset}`)
+    expect(to).toEqual(keys.slice(0, 1))
+    const timed = incr.filter(line => line.time !== undefined)
+    expect(await printed(path, '--since', '1700000000')).toEqual(asJson(timed))
   })
 
-  it('cannot give keys of the base as RESP, and says so before it writes anything', async () => {
-    const { status, out, err } = await call('print', path, '--format', 'resp')
-    expect({ status, out: out.toString() }).toEqual({ status: 2, out: '' })
-    expect(err).toContain('entries of an RDB part cannot be printed as RESP')
+  it('as RESP has what rebuilds the base, with a SELECT where the database changes', async () => {
+    const { status, out } = await call('print', path, '--format', 'resp', '--limit', '4')
+    expect(status).toBe(0)
+    const words = keys.map(({ args }) => args)
+    const expected = [...words.slice(0, 3), ['SELECT', '5'], words[3]].map(args => encode(...args))
+    expect(out.toString()).toBe(Buffer.concat(expected).toString())
+    const last = await call(
+      'print',
+      path,
+      '--format',
+      'resp',
+      '--to-offset',
+      `a.aof.1.base.rdb:${base.length}`,
+      '--last',
+      '1',
+    )
+    expect(last.out.toString()).toBe(`${encode('SELECT', '5')}${encode('SET', 'elsewhere', '333')}`)
   })
+})
+
+describe('print of an RDB', () => {
+  const long = 'x'.repeat(1000)
+  const list = (...items: string[]) => [len(items.length), ...items.map(item => str(item))]
+
+  it('shortens arguments in text, unless --full', async () => {
+    const path = place(
+      temporaryFolder(),
+      rdb('REDIS0010', entry(0, 'key', str(long)), entry(1, 'list', list(long))),
+    )
+    const short = await call('print', path)
+    expect(short.out.toString()).toBe(
+      ['SET key', 'RPUSH list']
+        .map((words, i) => `log:${i === 0 ? 9 : 1016} 0 - ${words} "${long.slice(0, 100)}"… (1000 bytes)\n`)
+        .join(''),
+    )
+    const full = await call('print', path, '--full')
+    expect(full.out.toString()).toBe(`log:9 0 - SET key ${long}\nlog:1016 0 - RPUSH list ${long}\n`)
+  })
+
+  it('shows only the first of many arguments, and how many there are', async () => {
+    const items = Array.from({ length: 64 }, (_, i) => [str(`f${i}`), str('v')])
+    const path = place(temporaryFolder(), rdb('REDIS0010', entry(4, 'hash', [len(64), ...items])))
+    const { out } = await call('print', path)
+    expect(out.toString()).toMatch(/ f48 v … \(30 more\)\n$/)
+    expect((await call('print', path, '--full')).out.toString()).toMatch(/ f63 v\n$/)
+  })
+
+  it('names a key whose value cannot be decoded, gives what it has of it, goes on, and exits 1', async () => {
+    const bad = [len(3), str('a'), str('b'), 0xc3, len(2), len(9), 0, 0]
+    const log = rdb(
+      'REDIS0010',
+      entry(0, 'before', str('1')),
+      entry(1, 'bad key', bad),
+      entry(0, 'after', str('2')),
+    )
+    const words = [
+      ['SET', 'before', '1'],
+      ['RPUSH', 'bad key', 'a', 'b'],
+      ['SET', 'after', '2'],
+    ]
+    for (const format of ['jsonl', 'resp']) {
+      const { status, out, err } = await call('print', place(temporaryFolder(), log), '--format', format)
+      expect(status).toBe(1)
+      expect(err).toMatch(
+        /^aofkit: log:\d+: .* \(key "bad key"\) \(rdb\.[a-z.]+\); verify says what it means\n$/,
+      )
+      if (format === 'jsonl') expect(jsonLines(out)).toMatchObject(words.map(args => ({ args })))
+      else expect(out.equals(Buffer.concat(words.map(args => encode(...args))))).toBe(true)
+    }
+    // Of a key that was not asked for nothing is decoded, and nothing is said.
+    const other = await call('print', place(temporaryFolder(), log), '--key', 'after')
+    expect({ status: other.status, err: other.err }).toEqual({ status: 0, err: '' })
+  })
+
+  it('gives what there is of a value that the file ends in', async () => {
+    const items = Array.from({ length: 100_000 }, (_, i) => str(`item ${i}`))
+    const log = rdb('REDIS0010', [0xfc, int64(99)], entry(1, 'list', [len(items.length), ...items]))
+    const { status, out, err } = await call(
+      'print',
+      place(temporaryFolder(), log.subarray(0, 1_000_000)),
+      '--json',
+    )
+    expect(status).toBe(1)
+    expect(err).toContain('rdb.truncated')
+    const lines = jsonLines(out) as { args: string[] }[]
+    const given = lines.flatMap(({ args }) => (args[0] === 'RPUSH' ? args.slice(2) : []))
+    expect(given.length).toBeGreaterThan(80_000)
+    expect(given.every((item, i) => item === `item ${i}`)).toBe(true)
+    expect(lines.at(-1)?.args).toEqual(['PEXPIREAT', 'list', '99'])
+  })
+
+  it('loads libraries of functions, also those of a release candidate', async () => {
+    const source = `#!lua name=l\nredis.register_function('f', function() return 1 end)`
+    const old = [0xf6, str('l'), str('LUA'), 1, str('about'), str('code')]
+    const path = place(temporaryFolder(), rdb('REDIS0010', [0xf5, str(source)], old, entry(0, 'k', str('v'))))
+    const args = (lines: unknown[]) => lines.map(line => (line as { args: string[] }).args)
+    const load = (text: string) => ['FUNCTION', 'LOAD', text]
+    const all = [load(source), load('#!LUA name=l\ncode'), ['SET', 'k', 'v']]
+    expect(args(await printed(path, '--as', 'redis-7.0'))).toEqual(all)
+    expect(args(await printed(path, '--as', 'redis-7.0', '--command', 'function|load'))).toEqual(
+      all.slice(0, 2),
+    )
+    expect(args(await printed(path, '--as', 'redis-7.0', '--key', '*'))).toEqual(all.slice(2))
+    expect(args(await printed(path, '--as', 'redis-7.0', '--db', '1'))).toEqual([])
+  })
+
+  it('with --limit stops early, however large it is', async () => {
+    const folder = temporaryFolder()
+    const path = join(folder, 'log')
+    writeFileSync(path, bytes(Buffer.from('REDIS0010'), entry(0, 'k', str('v'))))
+    // A string of zeros that take no place on the disk.
+    const size = 2 ** 40
+    const file = await open(path, 'a')
+    await file.write(bytes(0, str('zeros'), len(size)))
+    await file.truncate((await file.stat()).size + size)
+    await file.close()
+    const { status, out, err } = await call('print', path, '--limit', '1')
+    expect({ status, err, out: out.toString() }).toEqual({ status: 0, err: '', out: 'log:9 0 - SET k v\n' })
+  })
+
+  it('gives a value of millions of elements in bounded memory', async () => {
+    const folder = temporaryFolder()
+    const count = 1_000_000
+    const fields = Buffer.concat(
+      Array.from({ length: count }, (_, i) => bytes(str(`field:${i}`), str('value'))),
+    )
+    const path = place(folder, rdb('REDIS0010', entry(4, 'hash', [len(count), fields])))
+    for (const format of ['text', 'resp', 'jsonl']) {
+      const { status, err, memory } = await measured(folder, ['print', path, '--format', format])
+      expect({ status, err }).toEqual({ status: 0, err: '' })
+      expect(memory).toBeLessThan(150)
+    }
+  }, 60_000)
 })
 
 describe('print of a damaged log', () => {

@@ -21,12 +21,12 @@ import {
 } from '../options.ts'
 import { place as placeOf } from '../render/findings.ts'
 import { startProgress } from '../render/progress.ts'
-import { printerFor } from '../render/record.ts'
+import { printerFor, SHORT } from '../render/record.ts'
 
 export const print = defineCommand({
   command: 'print <path>',
   describe: 'The commands, one a line: part and offset, database, time, command',
-  epilogue: `Values longer than 100 bytes are shortened in text, unless --full. An entry of an RDB part is a line of its type, key, size and expiry. A command has the time of the last #TS: before it.
+  epilogue: `Values longer than 100 bytes are shortened in text, unless --full. An RDB part is printed as the commands that rebuild its keys, each at the offset of its entry; they have no time, so --since leaves them out. A command has the time of the last #TS: before it.
 As resp, SELECT stands where the database changes; MULTI and EXEC are left out unless the whole log is printed (no filter, --limit, --last or --follow), and a transaction that is cut off at the end of it is closed with DISCARD.
 A log that is torn, damaged or corrupt is printed as far as it goes. Exit status: 0 sound as far as it was read, 1 not, 2 the job could not be done.`,
   examples: [
@@ -84,7 +84,7 @@ A log that is torn, damaged or corrupt is printed as far as it goes. Exit status
     }
     const visitor: PrintVisitor = {
       command: selected => printer.command(selected),
-      entry: selected => printer.entry(selected),
+      rebuilt: rebuilt => printer.rebuilt(rebuilt),
       async pause(bytes) {
         bar.update(bytes)
         await printer.pause()
@@ -117,6 +117,7 @@ A log that is torn, damaged or corrupt is printed as far as it goes. Exit status
           ...options,
           follow,
           wholeValues: printer.wholeValues && !follow,
+          keep: printer.wholeValues ? undefined : SHORT,
           selects: format !== 'resp',
           transactions: format !== 'resp' || whole,
         },

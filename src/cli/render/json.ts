@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { hasStrayBytes, nameBytes } from '../../bytes/names.ts'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -9,6 +10,27 @@ export function jsonBytes(bytes: Uint8Array): string | { base64: string } {
   } catch {
     return { base64: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64') }
   }
+}
+
+/** Bytes that become text at once. A multiple of 3, so that pieces of base64 can be joined. */
+const PIECE = 3 << 14
+
+/** The same as text, in pieces: as one string a long value would be more than JavaScript has room for. */
+export function* jsonPieces(bytes: Uint8Array): Generator<string> {
+  if (bytes.length <= PIECE) {
+    yield jsonText(jsonBytes(bytes))
+    return
+  }
+  const valid = isUtf8(bytes)
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  yield valid ? '"' : '{"base64":"'
+  for (let at = 0; at < bytes.length; at += PIECE) {
+    const piece = bytes.subarray(at, at + PIECE)
+    yield valid
+      ? jsonText(decoder.decode(piece, { stream: true })).slice(1, -1)
+      : Buffer.from(piece.buffer, piece.byteOffset, piece.length).toString('base64')
+  }
+  yield valid ? '"' : '"}'
 }
 
 /** A file name in JSON: it need not be UTF-8 either. */

@@ -2,13 +2,12 @@ import { JobError } from '../../bytes/errors.ts'
 import { escapeInto, escapeName } from '../../bytes/escape.ts'
 import { formatTime } from '../../bytes/figures.ts'
 import type { Source } from '../../bytes/source.ts'
-import type { Selected, SelectedEntry } from '../../operations/print.ts'
-import { valueType } from '../../rdb/format.ts'
-import { NO_EXPIRY } from '../../rdb/walk.ts'
+import type { Rebuilt, Selected } from '../../operations/print.ts'
+import { DOLLAR, STAR } from '../../resp/format.ts'
 import type { LongRecord } from '../../resp/long-record.ts'
 import { argumentHeader, encodeRecord, recordHeader, TERMINATOR } from '../../resp/writer.ts'
 import type { Io } from '../io.ts'
-import { jsonBytes, jsonInteger, jsonName, jsonText } from './json.ts'
+import { jsonName, jsonPieces, jsonText } from './json.ts'
 
 /** Bytes of one argument that a line shows, unless all are wanted. */
 export const SHORT = 100
@@ -26,8 +25,10 @@ const JSON_PLAIN = new Uint8Array(256).fill(1, 0x20, 0x7f)
 for (const byte of Buffer.from('"\\')) JSON_PLAIN[byte] = 0
 
 const ESCAPED_AT_ONCE = 1 << 14
-/** Longer pieces of JSON do not go through a buffer. */
+/** Longer pieces of text do not go through the buffer. */
 const LONG_TEXT = 1 << 14
+/** Nor do longer spans of bytes. */
+const LONG_SPAN = 1 << 16
 const QUOTE = 0x22
 const SPACE = 0x20
 const NEWLINE = 0x0a
@@ -51,6 +52,11 @@ export class LineWriter {
 
   /** Text that is known to be harmless. */
   text(text: string): void {
+    if (text.length > LONG_TEXT) {
+      this.flush()
+      this.#out(Buffer.from(text))
+      return
+    }
     this.#room(text.length * 3)
     this.#at += this.#buffer.write(text, this.#at)
   }
@@ -81,16 +87,44 @@ export class LineWriter {
     } while (rest > 0)
   }
 
-  space(): void {
+  byte(byte: number): void {
     this.#room(1)
-    this.#buffer[this.#at++] = SPACE
+    this.#buffer[this.#at++] = byte
+  }
+
+  space(): void {
+    this.byte(SPACE)
   }
 
   /** Ends the line. */
   end(): void {
-    this.#room(1)
-    this.#buffer[this.#at++] = NEWLINE
-    if (this.#at > this.#buffer.length / 2) this.flush()
+    this.byte(NEWLINE)
+    this.written(false)
+  }
+
+  /** Hands on what was written when it is much, or when that is to be done `now`. */
+  written(now: boolean): void {
+    if (now || this.#at > this.#buffer.length / 2) this.flush()
+  }
+
+  /** A header of RESP. */
+  header(prefix: number, value: number): void {
+    this.byte(prefix)
+    this.number(value)
+    this.bytes(TERMINATOR)
+  }
+
+  /** `bytes[start, end)`; many of them do not go through the buffer. */
+  span(bytes: Uint8Array, start: number, end: number): void {
+    if (end - start > LONG_SPAN) {
+      this.flush()
+      this.#out(bytes.slice(start, end))
+      return
+    }
+    this.#room(end - start)
+    let at = this.#at
+    for (let i = start; i < end; i++) this.#buffer[at++] = bytes[i]
+    this.#at = at
   }
 
   /**
@@ -155,12 +189,12 @@ export class LineWriter {
 
 export type Format = 'text' | 'jsonl' | 'resp'
 
-/** Writes commands and RDB entries in one of the formats. */
+/** Writes commands in one of the formats. */
 export interface Printer {
   /** Whether values larger than a window must be read again to be written. */
   readonly wholeValues: boolean
   command(selected: Selected): Promise<void> | undefined
-  entry(selected: SelectedEntry): void
+  rebuilt(rebuilt: Rebuilt): void
   /** The part ends inside a transaction whose MULTI was printed. */
   unfinished(): void
   /** Hands on what was written so far. */
@@ -270,12 +304,11 @@ const MAX_ARGUMENTS = 100
 
 const NOTHING: Uint8Array = new Uint8Array(0)
 
-class TextPrinter implements Printer {
-  readonly wholeValues: boolean
-  readonly #sink: PieceSink
+/** How a line begins: where the command stands, between two texts that are mostly the same as in the line before. */
+class Beginning {
   readonly #lines: LineWriter
-  readonly #limit: number
-  readonly #arguments: number
+  readonly #beforeOf: (part: string) => string
+  readonly #behindOf: (db: number, time: number | undefined) => string
   #part: string | undefined
   #db = -1
   #time: number | undefined
@@ -283,16 +316,56 @@ class TextPrinter implements Printer {
   #before = NOTHING
   #behind = NOTHING
 
+  constructor(
+    lines: LineWriter,
+    before: (part: string) => string,
+    behind: (db: number, time: number | undefined) => string,
+  ) {
+    this.#lines = lines
+    this.#beforeOf = before
+    this.#behindOf = behind
+  }
+
+  write(part: string, offset: number, db: number, time: number | undefined): void {
+    if (part !== this.#part) {
+      this.#part = part
+      this.#before = Buffer.from(this.#beforeOf(part))
+    }
+    if (db !== this.#db || time !== this.#time) {
+      this.#db = db
+      this.#time = time
+      this.#behind = Buffer.from(this.#behindOf(db, time))
+    }
+    this.#lines.bytes(this.#before)
+    this.#lines.number(offset)
+    this.#lines.bytes(this.#behind)
+  }
+}
+
+class TextPrinter implements Printer {
+  readonly wholeValues: boolean
+  readonly #sink: PieceSink
+  readonly #lines: LineWriter
+  readonly #limit: number
+  readonly #arguments: number
+  readonly #beginning: Beginning
+
   constructor(sink: PieceSink, full: boolean) {
     this.wholeValues = full
     this.#sink = sink
     this.#lines = new LineWriter(bytes => sink.piece(bytes))
+    this.#beginning = new Beginning(
+      this.#lines,
+      part => `${escapeName(part)}:`,
+      (db, time) => ` ${db} ${time === undefined ? '-' : formatTime(time)}`,
+    )
     this.#limit = full ? Number.POSITIVE_INFINITY : SHORT
     this.#arguments = full ? Number.POSITIVE_INFINITY : MAX_ARGUMENTS
   }
 
   command({ part, source, batch, index, db, time, long }: Selected): Promise<void> | undefined {
-    this.#start(part, batch.offset(index), db, time)
+    this.#sink.begin()
+    this.#beginning.write(part, batch.offset(index), db, time)
     if (long !== undefined && this.wholeValues) return this.#longCommand(source, long)
     const lines = this.#lines
     const first = batch.first[index]
@@ -314,19 +387,17 @@ class TextPrinter implements Printer {
     return undefined
   }
 
-  entry({ part, magic, entries, index: i }: SelectedEntry): void {
-    this.#start(part, entries.offset[i], entries.db, undefined)
+  rebuilt({ part, offset, db, command }: Rebuilt): void {
+    this.#sink.begin()
+    this.#beginning.write(part, offset, db, undefined)
     const lines = this.#lines
-    lines.text(` [${valueType(magic, entries.type[i])?.kind ?? entries.type[i]}] `)
-    const key = entries.keyBytes(i)
-    const size = entries.value[i] - entries.key[i]
-    if (key === undefined) lines.text(`(a key of ${size} bytes)`)
-    else lines.argument(key, 0, key.length, key.length, this.#limit)
-    lines.text(` (${entries.end[i] - entries.value[i]} bytes`)
-    if (entries.expireAtMs[i] !== NO_EXPIRY) {
-      lines.text(`, expires ${formatTime(Number(entries.expireAtMs[i]) / 1000)}`)
+    const { bytes, start, end, size, count } = command
+    const shown = Math.min(count, this.#arguments)
+    for (let a = 0; a < shown; a++) {
+      lines.space()
+      lines.argument(bytes, start[a], end[a] - start[a], size[a], this.#limit)
     }
-    lines.text(')')
+    if (count > shown) lines.text(` … (${count - shown} more)`)
     this.#finish()
   }
 
@@ -340,22 +411,6 @@ class TextPrinter implements Printer {
   end(): void {
     this.#lines.flush()
     this.#sink.end()
-  }
-
-  #start(part: string, offset: number, db: number, time: number | undefined): void {
-    if (part !== this.#part) {
-      this.#part = part
-      this.#before = Buffer.from(`${escapeName(part)}:`)
-    }
-    if (db !== this.#db || time !== this.#time) {
-      this.#db = db
-      this.#time = time
-      this.#behind = Buffer.from(` ${db} ${time === undefined ? '-' : formatTime(time)}`)
-    }
-    this.#sink.begin()
-    this.#lines.bytes(this.#before)
-    this.#lines.number(offset)
-    this.#lines.bytes(this.#behind)
   }
 
   #finish(): void {
@@ -385,46 +440,40 @@ class JsonPrinter implements Printer {
   readonly wholeValues = true
   readonly #sink: PieceSink
   readonly #lines: LineWriter
-  #part: string | undefined
-  #db = -1
-  #time: number | undefined
-  /** What stands before and behind the offset. */
-  #before = NOTHING
-  #behind = NOTHING
+  readonly #beginning: Beginning
 
   constructor(sink: PieceSink) {
     this.#sink = sink
     this.#lines = new LineWriter(bytes => sink.piece(bytes))
+    this.#beginning = new Beginning(
+      this.#lines,
+      part => `{"part":${jsonText(jsonName(part))},"offset":`,
+      (db, time) => `,"db":${db}${time === undefined ? '' : `,"time":${time}`},"args":[`,
+    )
   }
 
   command({ part, source, batch, index, db, time, long }: Selected): Promise<void> | undefined {
     this.#sink.begin()
-    this.#start(part, batch.offset(index), db, time)
+    this.#beginning.write(part, batch.offset(index), db, time)
     if (long !== undefined) return this.#longCommand(source, long)
     const first = batch.first[index]
     for (let a = first; a < batch.first[index + 1]; a++) {
-      if (a > first) this.#text(',')
+      if (a > first) this.#lines.text(',')
       this.#argument(batch.bytes, batch.start[a], batch.length[a])
     }
     this.#finish(']}')
     return undefined
   }
 
-  entry({ part, magic, entries, index: i }: SelectedEntry): void {
-    const key = entries.keyBytes(i)
-    const expireAtMs = entries.expireAtMs[i]
+  rebuilt({ part, offset, db, command }: Rebuilt): void {
     this.#sink.begin()
-    this.#finish(
-      jsonText({
-        part: jsonName(part),
-        offset: entries.offset[i],
-        db: entries.db,
-        key: key === undefined ? null : jsonBytes(key),
-        type: valueType(magic, entries.type[i])?.kind ?? String(entries.type[i]),
-        bytes: entries.end[i] - entries.value[i],
-        ...(expireAtMs === NO_EXPIRY ? {} : { expireAtMs: jsonInteger(expireAtMs) }),
-      }),
-    )
+    this.#beginning.write(part, offset, db, undefined)
+    const { bytes, start, end, count } = command
+    for (let a = 0; a < count; a++) {
+      if (a > 0) this.#lines.text(',')
+      this.#argument(bytes, start[a], end[a] - start[a])
+    }
+    this.#finish(']}')
   }
 
   unfinished(): void {}
@@ -439,61 +488,37 @@ class JsonPrinter implements Printer {
     this.#sink.end()
   }
 
-  #start(part: string, offset: number, db: number, time: number | undefined): void {
-    if (part !== this.#part) {
-      this.#part = part
-      this.#before = Buffer.from(`{"part":${jsonText(jsonName(part))},"offset":`)
-    }
-    if (db !== this.#db || time !== this.#time) {
-      this.#db = db
-      this.#time = time
-      this.#behind = Buffer.from(`,"db":${db}${time === undefined ? '' : `,"time":${time}`},"args":[`)
-    }
-    this.#lines.bytes(this.#before)
-    this.#lines.number(offset)
-    this.#lines.bytes(this.#behind)
-  }
-
   #argument(bytes: Uint8Array, start: number, length: number): void {
     if (this.#lines.jsonString(bytes, start, length)) return
-    this.#text(jsonText(jsonBytes(bytes.subarray(start, start + length))))
+    for (const piece of jsonPieces(bytes.subarray(start, start + length))) this.#lines.text(piece)
   }
 
   #finish(text: string): void {
-    this.#text(text)
+    this.#lines.text(text)
     this.#lines.end()
     if (this.#sink.separate) this.#lines.flush()
-  }
-
-  #text(text: string): void {
-    if (text.length < LONG_TEXT) {
-      this.#lines.text(text)
-      return
-    }
-    this.#lines.flush()
-    this.#sink.piece(Buffer.from(text))
   }
 
   async #longCommand(source: Source, long: LongRecord): Promise<void> {
     refuseTooMany(long)
     const values = new ValueReader(source)
     for (let a = 0; a < long.kept; a++) {
-      if (a > 0) this.#text(',')
+      if (a > 0) this.#lines.text(',')
       const valid = await isUtf8(values.pieces(long.start[a], long.length[a]))
-      this.#text(valid ? '"' : '{"base64":"')
+      this.#lines.text(valid ? '"' : '{"base64":"')
       const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
       for await (const piece of values.pieces(long.start[a], long.length[a])) {
         for (let at = 0; at < piece.length; at += JSON_PIECE) {
           if (piece.length > SHORT || a % 1000 === 0) await this.pause()
           const bytes = piece.subarray(at, at + JSON_PIECE)
-          this.#text(
+          this.#lines.text(
             valid
               ? jsonText(decoder.decode(bytes, { stream: true })).slice(1, -1)
               : Buffer.from(bytes).toString('base64'),
           )
         }
       }
-      this.#text(valid ? '"' : '"}')
+      this.#lines.text(valid ? '"' : '"}')
     }
     this.#finish(']}')
   }
@@ -514,14 +539,18 @@ async function isUtf8(bytes: AsyncIterable<Uint8Array>): Promise<boolean> {
 class RespPrinter implements Printer {
   readonly wholeValues = true
   readonly #sink: PieceSink
+  /** What is put together of small pieces; empty whenever something larger goes to the sink. */
+  readonly #lines: LineWriter
   #db = 0
 
   constructor(sink: PieceSink) {
     this.#sink = sink
+    this.#lines = new LineWriter(bytes => sink.piece(bytes))
   }
 
   command({ source, batch, index, db, long }: Selected): Promise<void> | undefined {
     const first = batch.first[index]
+    this.#lines.flush()
     this.#sink.begin()
     if (db !== this.#db || this.#sink.separate) this.#sink.piece(encodeRecord(['SELECT', `${db}`]))
     this.#db = db
@@ -538,24 +567,34 @@ class RespPrinter implements Printer {
     return undefined
   }
 
-  entry(): void {
-    throw new JobError(
-      'print.rdb',
-      'entries of an RDB part cannot be printed as RESP',
-      'use --format text or jsonl',
-    )
+  rebuilt({ db, command }: Rebuilt): void {
+    this.#sink.begin()
+    const lines = this.#lines
+    if (db !== this.#db || this.#sink.separate) lines.bytes(encodeRecord(['SELECT', `${db}`]))
+    this.#db = db
+    const { bytes, start, end, size, count } = command
+    lines.header(STAR, count)
+    for (let a = 0; a < count; a++) {
+      lines.header(DOLLAR, size[a])
+      lines.span(bytes, start[a], end[a])
+      lines.bytes(TERMINATOR)
+    }
+    lines.written(this.#sink.separate)
   }
 
   /** Open, it would take what is printed next for its own, and the ECHO by which redis-cli --pipe knows the end. */
   unfinished(): void {
+    this.#lines.flush()
     this.#sink.piece(encodeRecord(['DISCARD']))
   }
 
   pause(): Promise<void> {
+    this.#lines.flush()
     return this.#sink.pause()
   }
 
   end(): void {
+    this.#lines.flush()
     this.#sink.end()
   }
 
