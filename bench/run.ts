@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { delimiter, dirname, join } from 'node:path'
+import { basename, delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { largeLog, sessionLog, smallLog } from './logs.ts'
 import { makeRdb } from './rdb-data.ts'
+import { digestTime, saveTime } from './server-times.ts'
 
 /*
- * Whole processes on the same file, in turn: aofkit and the tool that the server brings. What counts is the ratio of
- * their times pair by pair; machines are noisy.
+ * Whole processes on the same file, in turn: aofkit and the tool that the server brings, or a command of the server when
+ * it has loaded the file. What counts is the ratio of their times pair by pair; machines are noisy.
  *
  *     npm run bench [-- NAME ...]      the comparisons below, or those whose name contains a word
  *
@@ -22,21 +23,31 @@ const aofkit = join(root, 'bin', 'aofkit.js')
 interface Comparison {
   readonly name: string
   readonly file: () => Promise<string> | string
-  readonly ours: readonly string[]
-  readonly theirs: string | undefined
+  /** Words for `node`, before the path. */
+  readonly ours: (path: string) => readonly string[]
+  readonly theirs: Tool | undefined
   /** How many times as fast we want to be, and the most memory in MB. */
   readonly reach: number
   readonly memory: number
 }
 
-const checkAof = tool('check-aof')
-const checkRdb = tool('check-rdb')
+/** What a server brings, as far as there is one here. */
+interface Tool {
+  readonly name: string
+  time(path: string): Promise<number>
+}
+
+const checkAof = checker('check-aof')
+const checkRdb = checker('check-rdb')
+const command =
+  (...words: string[]) =>
+  (path: string) => [aofkit, ...words, path]
 
 const COMPARISONS: readonly Comparison[] = [
   {
     name: 'verify, 6 M commands of mixed types, 40-150 bytes',
     file: () => smallLog(data),
-    ours: ['verify'],
+    ours: command('verify'),
     theirs: checkAof,
     reach: 6,
     memory: 150,
@@ -44,7 +55,7 @@ const COMPARISONS: readonly Comparison[] = [
   {
     name: 'verify, 3 M SET … PXAT of 80-280 bytes',
     file: () => sessionLog(data),
-    ours: ['verify'],
+    ours: command('verify'),
     theirs: checkAof,
     reach: 4,
     memory: 150,
@@ -52,28 +63,85 @@ const COMPARISONS: readonly Comparison[] = [
   {
     name: 'verify, 120 k SET of 4-16 KiB',
     file: () => largeLog(data),
-    ours: ['verify'],
+    ours: command('verify'),
     theirs: checkAof,
     reach: 0.8,
     memory: 150,
   },
   {
-    name: 'verify of an RDB, 1.2 M keys',
-    file: async () => {
-      const path = join(data, 'keys.rdb')
-      const server = tool('server')
-      if (!existsSync(path)) {
-        if (server === undefined) throw new Error('no server to write an RDB with')
-        await makeRdb(path, server)
-      }
-      return path
-    },
-    ours: ['verify'],
+    name: 'inspect of an RDB, 1.2 M keys: walk and checksum',
+    file: keysRdb,
+    ours: command('inspect'),
+    theirs: checkRdb,
+    reach: 2,
+    memory: 150,
+  },
+  {
+    name: 'verify of the same RDB: every value',
+    file: keysRdb,
+    ours: command('verify'),
     theirs: checkRdb,
     reach: 1,
     memory: 150,
   },
+  {
+    name: 'writing the same RDB from decoded values',
+    file: keysRdb,
+    ours: path => [
+      join(root, 'scripts', 'run.js'),
+      join('bench', 'write-rdb.ts'),
+      path,
+      join(data, 'written.rdb'),
+    ],
+    theirs: saving(),
+    reach: 0.67,
+    memory: 150,
+  },
+  {
+    name: 'digest of the same RDB',
+    file: keysRdb,
+    ours: command('digest'),
+    theirs: digesting(),
+    reach: 1,
+    memory: 150,
+  },
 ]
+
+async function keysRdb(): Promise<string> {
+  const path = join(data, 'keys.rdb')
+  const server = tool('server')
+  if (!existsSync(path)) {
+    if (server === undefined) throw new Error('no server to write an RDB with')
+    await makeRdb(path, server)
+  }
+  return path
+}
+
+function checker(name: string): Tool | undefined {
+  const path = tool(name)
+  return path === undefined
+    ? undefined
+    : { name: basename(path), time: async file => (await run(path, [file])).seconds }
+}
+
+/** A server's SAVE of what it has loaded. */
+function saving(): Tool | undefined {
+  const path = tool('server')
+  return path === undefined
+    ? undefined
+    : { name: `SAVE of ${basename(path)}`, time: async file => (await saveTime(file, path)).seconds }
+}
+
+/** A server's DEBUG DIGEST of what it has loaded. */
+function digesting(): Tool | undefined {
+  const path = tool('server')
+  return path === undefined
+    ? undefined
+    : {
+        name: `DEBUG DIGEST of ${basename(path)}`,
+        time: async file => (await digestTime(file, path)).seconds,
+      }
+}
 
 /** Redis 8.0's tool by preference: it is the fastest of its kind. */
 function tool(name: string): string | undefined {
@@ -126,10 +194,10 @@ for (const { name, file, ours, theirs, reach, memory } of chosen) {
   const size = statSync(path).size / 1e6
   process.stdout.write(`${name} (${size.toFixed(0)} MB)\n`)
   const mine: Run[] = []
-  const others: Run[] = []
+  const others: number[] = []
   for (let pair = 0; pair <= PAIRS; pair++) {
-    const one = await run(process.execPath, [aofkit, ...ours, path])
-    const other = theirs === undefined ? undefined : await run(theirs, [path])
+    const one = await run(process.execPath, ours(path))
+    const other = await theirs?.time(path)
     if (pair === 0) continue
     mine.push(one)
     if (other !== undefined) others.push(other)
@@ -137,15 +205,15 @@ for (const { name, file, ours, theirs, reach, memory } of chosen) {
   const seconds = median(mine.map(run => run.seconds))
   const peak = Math.max(...mine.map(run => run.memory))
   process.stdout.write(
-    `  aofkit ${ours.join(' ')}: ${seconds.toFixed(2)} s, ${(size / seconds).toFixed(0)} MB/s, peak ${peak.toFixed(0)} MB (at most ${memory})\n`,
+    `  aofkit: ${seconds.toFixed(2)} s, ${(size / seconds).toFixed(0)} MB/s, peak ${peak.toFixed(0)} MB (at most ${memory})\n`,
   )
   if (others.length === 0) {
     process.stdout.write('  nothing to compare with: no server tool found\n\n')
     continue
   }
-  const ratio = median(others.map((run, i) => run.seconds / mine[i].seconds))
+  const ratio = median(others.map((other, i) => other / mine[i].seconds))
   process.stdout.write(
-    `  ${theirs?.split('/').at(-1)}: ${median(others.map(run => run.seconds)).toFixed(2)} s\n  ratio: ${ratio.toFixed(2)} times as fast (to reach: ${reach})\n\n`,
+    `  ${theirs?.name}: ${median(others).toFixed(2)} s\n  ratio: ${ratio.toFixed(2)} times as fast (to reach: ${reach})\n\n`,
   )
 }
 const version: number[] = []

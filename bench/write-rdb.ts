@@ -1,10 +1,3 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { copyFile, mkdtemp, rm, stat } from 'node:fs/promises'
-import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
 import { FileSource } from '../src/bytes/file-source.ts'
 import { Sink } from '../src/bytes/sink.ts'
 import { Window } from '../src/bytes/window.ts'
@@ -14,16 +7,14 @@ import { RdbWalk } from '../src/rdb/walk.ts'
 import { RdbWriter } from '../src/rdb/writer.ts'
 
 /*
- * Writing an RDB from decoded values, compressed, against a server's SAVE of the same data.
+ * Decodes every value of an RDB and writes it anew, compressed: a whole process, to be timed.
  *
- *     node scripts/run.js bench/write-rdb.ts IN OUT [TARGET]      the whole process, to be timed
- *     node scripts/run.js bench/write-rdb.ts IN --save SERVER     how long the server's SAVE takes, and its LOAD of IN
+ *     node scripts/run.js bench/write-rdb.ts IN OUT [TARGET]
  */
 
 const ENOUGH = 1 << 20
 
-/** Decodes every value of the RDB `from` and writes it anew to `to`. */
-export async function rewrite(from: string, to: string, target: TargetName = 'redis-8.0'): Promise<void> {
+async function rewrite(from: string, to: string, target: TargetName): Promise<void> {
   const source = await FileSource.open(from)
   const sink = await Sink.create(to, { replace: true })
   try {
@@ -71,55 +62,6 @@ export async function rewrite(from: string, to: string, target: TargetName = 're
   }
 }
 
-/** Seconds that the server at `serverBinary` needs to load the RDB at `path`, and to save it again; and bytes of that. */
-export async function saveTime(
-  path: string,
-  serverBinary: string,
-): Promise<{ load: number; save: number; bytes: number }> {
-  const folder = await mkdtemp(join(tmpdir(), 'aofkit-bench-'))
-  try {
-    await copyFile(path, join(folder, 'dump.rdb'))
-    const socketPath = join(folder, 'socket')
-    const server = spawn(
-      serverBinary,
-      ['--port', '0', '--unixsocket', socketPath, '--dir', folder, '--save', '', '--appendonly', 'no'],
-      { stdio: ['ignore', 'pipe', 'inherit'] },
-    )
-    try {
-      let log = ''
-      server.stdout.setEncoding('utf8').on('data', text => {
-        log += text
-      })
-      const gone = once(server, 'exit')
-      while (!/DB loaded from disk: [\d.]+/.test(log) || !existsSync(socketPath)) {
-        if (server.exitCode !== null) throw new Error(log)
-        await new Promise(resolve => setTimeout(resolve, 20))
-      }
-      const load = Number(/DB loaded from disk: ([\d.]+)/.exec(log)?.[1])
-      const socket = connect(socketPath)
-      const started = performance.now()
-      socket.write('SAVE\r\n')
-      const [reply] = await once(socket, 'data')
-      const save = (performance.now() - started) / 1000
-      if (!String(reply).startsWith('+OK')) throw new Error(String(reply))
-      socket.destroy()
-      server.kill('SIGKILL')
-      await gone
-      return { load, save, bytes: (await stat(join(folder, 'dump.rdb'))).size }
-    } finally {
-      server.kill('SIGKILL')
-    }
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
-}
-
-if (process.argv[1] !== undefined && resolve(process.argv[1]).endsWith('write-rdb.ts')) {
-  const [from, to, last] = process.argv.slice(2)
-  if (to === '--save') {
-    console.log(JSON.stringify(await saveTime(from, last)))
-  } else {
-    if (last !== undefined && !isTargetName(last)) throw new Error(`no target: ${last}`)
-    await rewrite(from, to, last)
-  }
-}
+const [from, to, target = 'redis-8.0'] = process.argv.slice(2)
+if (!isTargetName(target)) throw new Error(`no target: ${target}`)
+await rewrite(from, to, target)

@@ -1,0 +1,77 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { copyFile, mkdtemp, rm, stat } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/* How long servers take for what aofkit does without one. */
+
+/** Seconds that SAVE takes in the server at `serverBinary` when it has loaded the RDB at `path`; bytes that it writes. */
+export function saveTime(path: string, serverBinary: string): Promise<{ seconds: number; bytes: number }> {
+  return loaded(path, serverBinary, async (ask, folder) => ({
+    seconds: await ask('SAVE'),
+    bytes: (await stat(join(folder, 'dump.rdb'))).size,
+  }))
+}
+
+/** Seconds that DEBUG DIGEST takes in it, and loading before that. */
+export function digestTime(path: string, serverBinary: string): Promise<{ seconds: number; load: number }> {
+  return loaded(path, serverBinary, async (ask, _folder, load) => ({
+    seconds: await ask('DEBUG DIGEST'),
+    load,
+  }))
+}
+
+/** Seconds that a command takes. */
+type Ask = (command: string) => Promise<number>
+
+async function loaded<T>(
+  path: string,
+  serverBinary: string,
+  work: (ask: Ask, folder: string, load: number) => Promise<T>,
+): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'aofkit-bench-'))
+  try {
+    await copyFile(path, join(folder, 'dump.rdb'))
+    const socketPath = join(folder, 'socket')
+    const server = spawn(
+      serverBinary,
+      [
+        ...['--port', '0', '--unixsocket', socketPath, '--dir', folder, '--save', '', '--appendonly', 'no'],
+        ...['--enable-debug-command', 'yes'],
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    try {
+      let log = ''
+      server.stdout.setEncoding('utf8').on('data', text => {
+        log += text
+      })
+      while (!LOADED.test(log) || !existsSync(socketPath)) {
+        if (server.exitCode !== null) throw new Error(log)
+        await new Promise(resolve => setTimeout(resolve, 20))
+      }
+      const socket = connect(socketPath)
+      const ask = async (command: string) => {
+        const started = performance.now()
+        socket.write(`${command}\r\n`)
+        const [reply] = await once(socket, 'data')
+        if (!String(reply).startsWith('+')) throw new Error(String(reply))
+        return (performance.now() - started) / 1000
+      }
+      const result = await work(ask, folder, Number(LOADED.exec(log)?.[1]))
+      socket.destroy()
+      return result
+    } finally {
+      const gone = server.exitCode === null ? once(server, 'exit') : undefined
+      server.kill('SIGKILL')
+      await gone
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+const LOADED = /DB loaded from disk: ([\d.]+)/
