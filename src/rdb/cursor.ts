@@ -1,7 +1,7 @@
 import { corrupt } from '../bytes/errors.ts'
 import { PASSED_OVER } from '../values/elements.ts'
 import type { Slice } from '../values/slice.ts'
-import { decompressLzfInto } from './encodings/lzf.ts'
+import { decompressLzfInto, LONGEST_STRING } from './encodings/lzf.ts'
 import { lengthAt, lengthSize, NO_LENGTH, noLength, tooLong } from './length.ts'
 import { INT8, INT16, INT32, LZF } from './strings.ts'
 
@@ -11,6 +11,16 @@ export const SHORT = Symbol('short')
 const NO_BYTES = new Uint8Array(0)
 /** Servers let no packed string grow further (`LISTPACK_MAX_SAFETY_LIMIT`). */
 const MOST_PACKED = 1 << 30
+
+/** The body of a string that is longer than wanted. */
+export interface LeftOut {
+  /** Index of its first byte. */
+  at: number
+  /** Its bytes. */
+  readonly body: number
+  /** Those of its text, when it is compressed. */
+  readonly text: number | undefined
+}
 
 /** Reads what a value consists of, one after the other, from the bytes that are at hand. */
 export class Cursor {
@@ -31,8 +41,8 @@ export class Cursor {
   readonly #most: number
   /** Indexes of strings whose bodies are left out of `bytes`, since they are longer than wanted; rising. */
   readonly #leftOut: number[] = []
-  /** The body that is to be left out next: index, size, and the size of its text when it is compressed. */
-  leaving: { at: number; readonly body: number; readonly text: number | undefined } | undefined
+  /** After {@link SHORT}: the body that is to be left out next. */
+  leaving: LeftOut | undefined
 
   /** @param most strings that take more bytes are passed over: a slice then has the right length and no bytes */
   constructor(most: number) {
@@ -112,7 +122,8 @@ export class Cursor {
   /**
    * A string in any encoding, decoded.
    *
-   * @throws FormatError `rdb.length`, `rdb.string`, `rdb.lzf`
+   * @throws FormatError `rdb.length`, `rdb.string`, `rdb.lzf`; `rdb.value.size` for one of more than 4 GiB that is not
+   *   passed over
    */
   string(slice: Slice): void {
     this.#string(slice, this.#most)
@@ -204,7 +215,15 @@ export class Cursor {
     size: number,
     text: number | undefined,
   ): boolean {
-    if (size <= most && bodySize <= most) return false
+    if (size <= most && bodySize <= most) {
+      if (size > LONGEST_STRING || bodySize > LONGEST_STRING)
+        throw corrupt(
+          'rdb.value.size',
+          this.base + at,
+          `a string of ${size} bytes is more than memory takes at once`,
+        )
+      return false
+    }
     if (!this.#leftOut.includes(body)) {
       this.leaving = { at: body, body: bodySize, text }
       this.at = at

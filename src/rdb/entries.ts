@@ -3,7 +3,7 @@ import type { ElementSink, Kind } from '../values/elements.ts'
 import { Slice } from '../values/slice.ts'
 import { Cursor } from './cursor.ts'
 import { HashTemplates } from './encodings/template.ts'
-import type { EntryBatch, RdbEvent } from './events.ts'
+import { EntryBatch, type RdbEvent } from './events.ts'
 import { type Magic, valueType } from './format.ts'
 import { type ReadOptions, ValueReader } from './value-reader.ts'
 
@@ -69,24 +69,13 @@ export class EntryReader {
         this.#define(event.bytes, event.offset)
         return
       case 'entries': {
-        const { entries } = event
-        if (event.inPieces) {
-          if (this.#taking) this.#guard(() => this.#reader.finish())
-          this.#taking = false
-          return
-        }
-        for (let i = 0; i < entries.count; i++) this.#whole(entries, i)
+        const { entries, inPieces } = event
+        if (inPieces) this.#finish()
+        else for (let i = 0; i < entries.count; i++) this.#whole(entries, i)
         return
       }
       case 'piece':
-        if (event.first) this.#taking = this.#guard(() => this.#begin(event.entries, 0)) === true
-        if (this.#taking) {
-          const fed = this.#guard(() => {
-            this.#reader.feed(event.bytes, event.from, event.to)
-            return true
-          })
-          this.#taking = fed === true
-        }
+        this.#piece(event.entries, event.first, event.bytes, event.from, event.to)
     }
   }
 
@@ -113,21 +102,33 @@ export class EntryReader {
   /** Whether somebody wants the value. */
   #begin(entries: EntryBatch, i: number): boolean {
     const entry = this.#entry
-    entry.batch = entries
-    entry.index = i
-    entry.readKey()
+    entry.set(entries, i)
     const sink = this.#visitor.entry(entry)
     if (sink === undefined) return false
     this.#reader.begin(entry.magic, entry.type, entry.valueOffset, sink)
     return true
   }
 
-  #guard<T>(work: () => T): T | undefined {
+  /** Takes the next bytes of a value, and with the first its entry. */
+  #piece(entries: EntryBatch, first: boolean, bytes: Uint8Array, from: number, to: number): void {
+    if (!first && !this.#taking) return
+    this.#taking = false
     try {
-      return work()
+      if (first && !this.#begin(entries, 0)) return
+      this.#reader.feed(bytes, from, to)
+      this.#taking = true
     } catch (error) {
       this.#damaged(error)
-      return undefined
+    }
+  }
+
+  #finish(): void {
+    if (!this.#taking) return
+    this.#taking = false
+    try {
+      this.#reader.finish()
+    } catch (error) {
+      this.#damaged(error)
     }
   }
 
@@ -141,22 +142,23 @@ const NO_BYTES = new Uint8Array(0)
 
 class CurrentEntry implements Entry {
   magic: Magic = 'REDIS'
-  batch: EntryBatch | undefined
-  index = 0
   readonly key = new Slice()
+  #entries = new EntryBatch(0)
+  #index = 0
   readonly #cursor = new Cursor(Number.POSITIVE_INFINITY)
 
-  get #entries(): EntryBatch {
-    return this.batch as EntryBatch
-  }
-
-  /** @throws FormatError when it cannot be decompressed; it is then empty */
-  readKey(): void {
-    const { bytes, base, key, value } = this.#entries
-    const { index } = this
+  /**
+   * Makes it number `index` of a batch.
+   *
+   * @throws FormatError when its key cannot be decompressed; it is then empty
+   */
+  set(entries: EntryBatch, index: number): void {
+    this.#entries = entries
+    this.#index = index
     this.key.set(NO_BYTES)
-    const at = key[index] - base
-    const end = value[index] - base
+    const { bytes, base } = entries
+    const at = entries.key[index] - base
+    const end = entries.value[index] - base
     if (at < 0 || end > bytes.length)
       throw corrupt('rdb.key.size', this.offset, 'the key is too long to be read')
     this.#cursor.set(bytes, at, end, base + at)
@@ -168,7 +170,7 @@ class CurrentEntry implements Entry {
   }
 
   get type(): number {
-    return this.#entries.type[this.index]
+    return this.#entries.type[this.#index]
   }
 
   get kind(): Kind {
@@ -176,22 +178,22 @@ class CurrentEntry implements Entry {
   }
 
   get offset(): number {
-    return this.#entries.offset[this.index]
+    return this.#entries.offset[this.#index]
   }
 
   get valueOffset(): number {
-    return this.#entries.value[this.index]
+    return this.#entries.value[this.#index]
   }
 
   get expireAtMs(): bigint {
-    return this.#entries.expireAtMs[this.index]
+    return this.#entries.expireAtMs[this.#index]
   }
 
   get idle(): number {
-    return this.#entries.idle[this.index]
+    return this.#entries.idle[this.#index]
   }
 
   get frequency(): number {
-    return this.#entries.frequency[this.index]
+    return this.#entries.frequency[this.#index]
   }
 }

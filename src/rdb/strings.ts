@@ -15,6 +15,9 @@ export const INT16 = 0xc1
 export const INT32 = 0xc2
 export const LZF = 0xc3
 
+/** Bytes of a length below 4 GiB. */
+const USUAL_LENGTH = 5
+
 /**
  * Index behind the string at `bytes[at]` when it is in one of the usual forms, else -1. Reads and points beyond the
  * bytes that are there: what it gives holds only when it is not behind their end.
@@ -28,7 +31,8 @@ export function stringEnd(bytes: Uint8Array, at: number): number {
     if (size >= 0x80) return -1
     const second = at + (size < 0x40 ? 2 : 3)
     const secondSize = lengthSize(bytes[second])
-    return secondSize === NO_LENGTH ? -1 : second + secondSize + lengthAt(bytes, at + 1)
+    if (secondSize === NO_LENGTH || secondSize > USUAL_LENGTH) return -1
+    return second + secondSize + lengthAt(bytes, at + 1)
   }
   if (first === INT8) return at + 2
   if (first === INT16) return at + 3

@@ -1,6 +1,6 @@
 import { corrupt } from '../bytes/errors.ts'
 import type { ElementSink } from '../values/elements.ts'
-import { Cursor, SHORT } from './cursor.ts'
+import { Cursor, type LeftOut, SHORT } from './cursor.ts'
 import { type Decoder, Decoders } from './decoders.ts'
 import { LzfCheck } from './encodings/lzf.ts'
 import type { Odd } from './encodings/packed.ts'
@@ -19,7 +19,9 @@ export interface ReadOptions {
 
 const NO_BYTES = new Uint8Array(0)
 /** Bytes that are added at once to those of an element that is not whole yet. */
-const LEAST = 4096
+const LEAST = 256
+/** Larger buffers Node.js 20 does not have. */
+const LARGEST_CARRY = 0xffff_ffff
 /** Of a carry that had to grow further, the room is not kept for the next value. */
 const LARGEST_KEPT = 1 << 20
 
@@ -84,30 +86,37 @@ export class ValueReader {
    */
   feed(bytes: Uint8Array, at: number, end: number): void {
     while (at < end) {
-      if (this.#skip > 0) {
-        at += this.#pass(bytes, at, end)
-        continue
-      }
-      if (this.#carried === 0) {
-        const used = this.#run(bytes, at, end)
-        if (used < end) this.#keep(bytes, used, end)
-        if (this.#cursor.leaving !== undefined) this.#leave()
-        return
-      }
-      // No more than the element is known to need: what follows it need not be copied.
-      const count = Math.min(end - at, Math.max(this.#needed - this.#carried, LEAST))
-      this.#keep(bytes, at, at + count)
-      at += count
-      if (this.#carried < this.#needed) continue
-      this.#runCarried()
-      if (this.#cursor.leaving !== undefined) this.#leave()
-      else if (this.#carried <= count) {
-        // All of it stands in the piece as well.
-        at -= this.#carried
-        this.#carried = 0
-        this.#needed = 0
-      }
+      if (this.#skip > 0) at += this.#pass(bytes, at, end)
+      else if (this.#carried === 0) at = this.#feedWhole(bytes, at, end)
+      else at = this.#feedCarry(bytes, at, end)
     }
+  }
+
+  /** Decodes from the piece itself, and carries what remains of it, up to a body that is to be left out. */
+  #feedWhole(bytes: Uint8Array, at: number, end: number): number {
+    const used = this.#run(bytes, at, end)
+    const { leaving } = this.#cursor
+    const kept = leaving === undefined ? end : used + leaving.at
+    if (used < kept) this.#keep(bytes, used, kept)
+    if (leaving !== undefined) this.#leave(leaving)
+    return kept
+  }
+
+  /** Adds to what is carried, and decodes that. */
+  #feedCarry(bytes: Uint8Array, at: number, end: number): number {
+    // No more than the element is known to need: what follows it need not be copied.
+    const count = Math.min(end - at, Math.max(this.#needed - this.#carried, LEAST))
+    this.#keep(bytes, at, at + count)
+    if (this.#carried < this.#needed) return at + count
+    this.#runCarried()
+    const { leaving } = this.#cursor
+    const kept = leaving === undefined ? 0 : leaving.at
+    // What is more than was needed stands in the piece as well.
+    const more = this.#carried - kept
+    if (leaving === undefined && more > count) return at + count
+    this.#carried = kept
+    if (leaving !== undefined) this.#leave(leaving)
+    return at + count - more
   }
 
   /**
@@ -160,7 +169,13 @@ export class ValueReader {
   #keep(bytes: Uint8Array, at: number, end: number): void {
     const size = this.#carried + end - at
     if (size > this.#carry.length) {
-      const larger = new Uint8Array(Math.max(2 * this.#carry.length, size))
+      if (size > LARGEST_CARRY)
+        throw corrupt(
+          'rdb.value.size',
+          this.#offset,
+          'an element of more than 4 GiB is more than memory takes at once',
+        )
+      const larger = new Uint8Array(Math.max(Math.min(2 * this.#carry.length, LARGEST_CARRY), size))
       larger.set(this.#carry.subarray(0, this.#carried))
       this.#carry = larger
     }
@@ -168,24 +183,12 @@ export class ValueReader {
     this.#carried = size
   }
 
-  /** Leaves out the body of the string at which the last run ended, as far as it is there. */
-  #leave(): void {
-    const cursor = this.#cursor
-    while (cursor.leaving !== undefined) {
-      const { at, body, text } = cursor.leaving
-      const there = Math.min(body, this.#carried - at)
-      this.#checking = text !== undefined
-      if (text !== undefined) {
-        this.#check.begin(body, text, cursor.textOffset)
-        this.#check.feed(this.#carry, at, at + there)
-      }
-      this.#carry.copyWithin(at, at + there, this.#carried)
-      this.#carried -= there
-      this.#skip = body - there
-      cursor.leaveOut(at)
-      if (this.#skip > 0) return
-      this.#runCarried()
-    }
+  /** Passes over the body of a string, which is to come next. */
+  #leave({ at, body, text }: LeftOut): void {
+    this.#checking = text !== undefined
+    if (text !== undefined) this.#check.begin(body, text, this.#cursor.textOffset)
+    this.#cursor.leaveOut(at)
+    this.#skip = body
   }
 
   /** Passes over what is to be left out of `bytes[at, end)`; the number of bytes. */
@@ -193,11 +196,8 @@ export class ValueReader {
     const passed = Math.min(this.#skip, end - at)
     if (this.#checking) this.#check.feed(bytes, at, at + passed)
     this.#skip -= passed
-    if (this.#skip === 0) {
-      // The element may end with it.
-      this.#runCarried()
-      this.#leave()
-    }
+    // The element may end with it.
+    if (this.#skip === 0) this.#runCarried()
     return passed
   }
 }

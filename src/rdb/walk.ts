@@ -34,6 +34,8 @@ const RECORDS: ReadonlySet<number> = new Set([
   Opcode.SlotImport,
   Opcode.Template,
 ])
+/** Bytes that must be there at once: an opcode and three lengths. */
+const LEAST_HEADROOM = 28
 /** Hash templates that are remembered at most. Servers have no limit; one a key would make no sense. */
 const MOST_TEMPLATES = 1 << 21
 
@@ -103,7 +105,10 @@ export class RdbWalk {
   #depth = 0
   readonly #templates = new Map<number, number>()
 
+  /** @param window with a headroom of 28 bytes at least */
   constructor(window: Window, options: WalkOptions = {}) {
+    if (window.headroom < LEAST_HEADROOM)
+      throw new RangeError(`a window of ${window.headroom} bytes is too small`)
     this.window = window
     this.#databases = options.databases ?? 16
     this.#values = options.values === true
@@ -563,13 +568,8 @@ export class RdbWalk {
           const head = stringHead(bytes, at, end, base)
           if (head === undefined) break run
           step++
-          const behind = at + head.size + head.body
-          if (behind > end) {
-            this.#skip = behind - end
-            at = end
-            break run
-          }
-          at = behind
+          at = this.#pass(at + head.size + head.body)
+          if (this.#skip > 0) break run
           continue
         }
         case Step.Length: {
@@ -580,14 +580,9 @@ export class RdbWalk {
           continue
         }
         case Step.Bytes: {
-          const behind = at + steps[step + 1]
+          at = this.#pass(at + steps[step + 1])
           step += 2
-          if (behind > end) {
-            this.#skip = behind - end
-            at = end
-            break run
-          }
-          at = behind
+          if (this.#skip > 0) break run
           continue
         }
         case Step.Again:
@@ -627,14 +622,9 @@ export class RdbWalk {
           continue
         case Step.Score: {
           if (at >= end) break run
-          const size = bytes[at] < LONGEST_SCORE ? 1 + bytes[at] : 1
+          at = this.#pass(bytes[at] < LONGEST_SCORE ? at + 1 + bytes[at] : at + 1)
           step++
-          if (at + size > end) {
-            this.#skip = at + size - end
-            at = end
-            break run
-          }
-          at += size
+          if (this.#skip > 0) break run
           continue
         }
         case Step.CountDefined: {
@@ -669,6 +659,14 @@ export class RdbWalk {
     this.#step = step
     this.#depth = depth
     return at
+  }
+
+  /** Passes over what ends before `behind`, or over as much of it as is at hand: where to go on. */
+  #pass(behind: number): number {
+    const { end } = this.window
+    if (behind <= end) return behind
+    this.#skip = behind - end
+    return end
   }
 
   /** Remembers how many names a template has. */

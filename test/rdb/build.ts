@@ -44,6 +44,17 @@ export function double(value: number): Buffer {
   return buffer
 }
 
+/** Bytes that LZF cannot shorten, the same for the same numbers. */
+export function noise(length: number, seed = length): Buffer {
+  const noise = Buffer.alloc(length)
+  let state = seed
+  for (let i = 0; i < length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0
+    noise[i] = state >>> 24
+  }
+  return noise
+}
+
 /** The checksum that belongs behind `content`. */
 export function checksum(content: Uint8Array): Buffer {
   const crc = new Crc64()

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Window } from '../../src/bytes/window.ts'
 import { EntryReader } from '../../src/rdb/entries.ts'
-import { type RdbEvent, RdbWalk } from '../../src/rdb/walk.ts'
+import { EntryBatch, type RdbEvent, RdbWalk } from '../../src/rdb/walk.ts'
 import { everySplit, PieceSource } from '../helpers/chunks.ts'
 import { bytes, entry, int64, len, type Piece, rdb, select, str } from './build.ts'
 import { Calls } from './calls.ts'
@@ -120,6 +120,20 @@ describe('the entries of an RDB', () => {
         ])
   })
 
+  it('have no key where that cannot be decompressed', async () => {
+    const key = bytes(0xc3, len(3), len(200), 1, 97, 98)
+    const file = rdb('REDIS0011', entry(0, 'a', str('v')), bytes(0, key, str('w')), entry(0, 'b', str('x')))
+    for (const pieces of everySplit(file)) {
+      const { lines, error } = await read(pieces)
+      expect(error).toBeUndefined()
+      expect(lines.filter(line => line.includes('@'))).toEqual([
+        '0 a string -1 -1 -1 @9 @12',
+        'rdb.lzf @19 in ',
+        '0 b string -1 -1 -1 @24 @27',
+      ])
+    }
+  })
+
   it('leave a sink without an end where the file ends', async () => {
     const whole = expected()
     const { lines, error } = await read([FILE.subarray(0, 9 + 14 + 2 + 9 + 6 + 1 + 2 + 100)], { chunk: 32 })
@@ -134,6 +148,24 @@ describe('the entries of an RDB', () => {
         ...['field f <200> -1', 'field <200> v -1', 'item <200>', 'string <400>'],
       ])
     }
+  })
+})
+
+describe('a key that the walk could not keep', () => {
+  it('is an error of its entry', () => {
+    const lines: string[] = []
+    const reader = new EntryReader({
+      entry: () => undefined,
+      damaged: (error, entry) => lines.push(`${error.code} @${error.offset} ${entry?.key.length}`),
+    })
+    const entries = new EntryBatch(1)
+    entries.offset[0] = 100
+    entries.key[0] = 101
+    entries.value[0] = 101 + 2 ** 30
+    entries.base = 2 ** 29
+    entries.count = 1
+    reader.event({ kind: 'entries', entries, inPieces: false })
+    expect(lines).toEqual(['rdb.key.size @100 0'])
   })
 })
 

@@ -113,8 +113,8 @@ describe('fixtures/rdb', () => {
 
   it.each(FILES)('$name gives the same in windows of any size', async ({ rdb }) => {
     const whole = await decode(rdb)
-    // The smallest has room for what is never cut: a header, two lengths.
-    const sizes = rdb.length > 4000 ? [20, 61, 1000] : Array.from({ length: 60 }, (_, i) => 20 + i)
+    // The smallest has room for what is never cut: an opcode, three lengths.
+    const sizes = rdb.length > 4000 ? [28, 61, 1000] : Array.from({ length: 60 }, (_, i) => 28 + i)
     for (const chunk of sizes) expect(await decode(rdb, chunk), `windows of ${chunk}`).toEqual(whole)
   })
 

@@ -306,10 +306,71 @@ describe('a string that is longer than wanted', () => {
     for (const pieces of everySplit(value)) expect(read(0, pieces, { most: 39 })).toEqual(['rdb.lzf at 4'])
   })
 
+  it('is refused where no server packs as much', () => {
+    const references = Buffer.alloc(3 * 4_200_000)
+    for (let i = 0; i < references.length; i += 3) references.set([0xe0, 255, 0], i)
+    const value = lzf(1 + 264 * 4_200_000, 0, 97, references)
+    const pieces = Array.from({ length: 100 }, (_, i) => value.subarray(i * 130_000, (i + 1) * 130_000))
+    expect(read(16, pieces, { most: 39 })).toEqual(['rdb.value.size at 0'])
+    expect(read(16, pieces)).toEqual(['rdb.value.size at 0'])
+  })
+
+  it('never is the id of a node', () => {
+    const node = listpack('1', '0', '1', 'field', '0', '2', '0', '0', 'value', '4')
+    const value = bytes(len(1), str(Buffer.alloc(16, 1)), str(node), [1, 0, 0, 0])
+    expect(read(15, [value], { most: 10 }).slice(1, 3)).toEqual(read(15, [value]).slice(1, 3))
+  })
+
   it('never is one in which elements are packed', () => {
     const items = Array.from({ length: 30 }, (_, i) => `item ${i}`)
     expect(read(10, [str(ziplist(...items))], { most: 39 }).slice(1, -1)).toEqual(
       items.map(item => `item ${item}`),
     )
+  })
+})
+
+describe('what could cost more than its bytes', () => {
+  /** So many bytes of a list whose items are compressed and longer than wanted. */
+  function longItems(items: number): Buffer {
+    const { length } = MANY_A
+    return bytes(len(items), Buffer.alloc(items * length, MANY_A))
+  }
+
+  it('is not copied again and again: strings that are passed over, many in one piece', () => {
+    const calls = new Calls()
+    const reader = new ValueReader(new HashTemplates(), { most: 39 })
+    // Minutes, if each moved what stands behind it: longer than a test may take.
+    const value = longItems(800_000)
+    reader.begin('REDIS', 1, OFFSET, calls)
+    reader.feed(value, 0, value.length)
+    reader.finish()
+    expect(calls.lines.length).toBe(800_002)
+    expect(new Set(calls.lines.slice(1, -1))).toEqual(new Set(['item <300>']))
+  })
+
+  it('is refused before there is room for it: a string beyond 4 GiB', () => {
+    expect(read(0, [bytes(len(5n << 30n), 120)])).toEqual(['rdb.value.size at 0'])
+    expect(read(1, [bytes(len(1), 0xc3, len(64 << 20), len(5n << 30n))])).toEqual([
+      'begin list 1',
+      'rdb.value.size at 1',
+    ])
+  })
+
+  it('tells the same of them in pieces of every size', () => {
+    const value = bytes(
+      len(6),
+      str('f'),
+      MANY_A,
+      MANY_A,
+      MANY_A,
+      MANY_A,
+      str('g'),
+      str('x'.repeat(45)),
+      str('v'),
+    )
+    const whole = read(4, [bytes(value, str('h'), MANY_A, MANY_A, str('i'))], { most: 39 })
+    expect(whole.at(-1)).toBe('end')
+    const all = bytes(value, str('h'), MANY_A, MANY_A, str('i'))
+    for (const pieces of everySplit(all)) expect(read(4, pieces, { most: 39 })).toEqual(whole)
   })
 })

@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Source } from '../../src/bytes/source.ts'
+import { Window } from '../../src/bytes/window.ts'
 import { valueType } from '../../src/rdb/format.ts'
-import { everySplit } from '../helpers/chunks.ts'
+import { RdbWalk } from '../../src/rdb/walk.ts'
+import { everySplit, PieceSource } from '../helpers/chunks.ts'
 import { aux, bytes, entry, int64, len, type Piece, rdb, select, str } from './build.ts'
 import { around, MODULE_DATA, VALUES } from './values.ts'
 import { boundaries, fixtures, type Walked, walk } from './walking.ts'
@@ -202,6 +204,30 @@ describe('what stands between entries', () => {
     expect(entries[1]).toMatchObject({ key: 'b', offset: entries[0].end })
     const cut = await walk(file.subarray(0, entries[0].end + 3000), { chunk: 1024 })
     expect(cut.error).toMatchObject({ kind: 'torn', offset: entries[0].end })
+  })
+
+  it('refuses a compressed string that claims more than 2^53 bytes, wherever it is cut', async () => {
+    const value = bytes(0xc3, len(3), len(2n ** 60n), 0, 97, 0)
+    const file = rdb('REDIS0010', plain('a'), entry(0, 'k', value), plain('b'))
+    for (const pieces of [[file], ...everySplit(file)])
+      for (const chunk of [64, 1024])
+        expect((await walk(pieces, { chunk })).error).toMatchObject({ code: 'rdb.length' })
+  })
+
+  it('says so when a window is too small for what must be there at once', () => {
+    const window = new Window(new PieceSource([]), 27)
+    expect(() => new RdbWalk(window)).toThrow(RangeError)
+  })
+
+  it('reads records of any form in the smallest windows', async () => {
+    const numbers = [len(2n ** 40n), len(2n ** 40n), len(2n ** 40n)]
+    const file = rdb('REDIS0012', bytes(244, numbers), bytes(244, numbers), plain('k'))
+    for (const pieces of everySplit(file)) {
+      const { records, entries, error } = await walk(pieces, { chunk: 28 })
+      expect(error).toBeUndefined()
+      expect(records.map(record => record.kind)).toEqual(['header', 'slot', 'slot', 'end'])
+      expect(entries).toHaveLength(1)
+    }
   })
 
   it('gives up the name and value of a field of 64 KiB, and goes on behind it', async () => {

@@ -26,8 +26,8 @@ import {
 import { KeyDump } from '../render/dump.ts'
 import { place } from '../render/findings.ts'
 import { toJson } from '../render/json.ts'
+import { LineWriter } from '../render/lines.ts'
 import { startProgress } from '../render/progress.ts'
-import { LineWriter } from '../render/record.ts'
 import { renderTable } from '../render/table.ts'
 
 const KINDS: readonly Kind[] = ['string', 'list', 'set', 'zset', 'hash', 'stream', 'module', 'array']

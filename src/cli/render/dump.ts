@@ -3,7 +3,7 @@ import { scoreText } from '../../values/command.ts'
 import { type Kind, NO_EXPIRY, type StreamState } from '../../values/elements.ts'
 import { Slice } from '../../values/slice.ts'
 import { ARRAY, JsonLine, OBJECT } from './json-line.ts'
-import type { LineWriter } from './record.ts'
+import type { LineWriter } from './lines.ts'
 
 // Brackets that are open inside …
 const LINE = 1

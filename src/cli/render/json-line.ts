@@ -1,6 +1,6 @@
 import type { Slice } from '../../values/slice.ts'
 import { jsonInteger, jsonPieces } from './json.ts'
-import type { LineWriter } from './record.ts'
+import type { LineWriter } from './lines.ts'
 
 const COMMA = 0x2c
 const QUOTE = 0x22

@@ -1,5 +1,5 @@
 import { JobError } from '../../bytes/errors.ts'
-import { escapeInto, escapeName } from '../../bytes/escape.ts'
+import { escapeName } from '../../bytes/escape.ts'
 import { formatTime } from '../../bytes/figures.ts'
 import type { Source } from '../../bytes/source.ts'
 import type { Rebuilt, Selected } from '../../operations/print.ts'
@@ -8,184 +8,10 @@ import type { LongRecord } from '../../resp/long-record.ts'
 import { argumentHeader, encodeRecord, recordHeader, TERMINATOR } from '../../resp/writer.ts'
 import type { Io } from '../io.ts'
 import { jsonName, jsonPieces, jsonText } from './json.ts'
+import { LineWriter } from './lines.ts'
 
 /** Bytes of one argument that a line shows, unless all are wanted. */
 export const SHORT = 100
-
-/** Bytes that need no quotes: what keys, numbers and names are mostly made of. */
-const PLAIN = new Uint8Array(256)
-for (const byte of Buffer.from(
-  'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:.@{}/+,=%-|~^&#!',
-)) {
-  PLAIN[byte] = 1
-}
-
-/** Bytes that stand for themselves in a string of JSON, and are one character each. */
-const JSON_PLAIN = new Uint8Array(256).fill(1, 0x20, 0x7f)
-for (const byte of Buffer.from('"\\')) JSON_PLAIN[byte] = 0
-
-const ESCAPED_AT_ONCE = 1 << 14
-/** Longer pieces of text do not go through the buffer. */
-const LONG_TEXT = 1 << 14
-/** Nor do longer spans of bytes. */
-const LONG_SPAN = 1 << 16
-const QUOTE = 0x22
-const SPACE = 0x20
-const NEWLINE = 0x0a
-const ZERO = 0x30
-/** Up to here numbers are written with the arithmetic of 32 bits. */
-const MAX_INT32 = 2 ** 31 - 1
-const MAX_DIGITS = 10
-
-/**
- * Lines put together as bytes in one buffer, without a string for each: for millions of them. An argument stands as it
- * is where it is a plain word, else in quotes as redis-cli shows it; longer ones are shortened.
- */
-export class LineWriter {
-  #buffer = Buffer.allocUnsafeSlow(1 << 17)
-  #at = 0
-  readonly #out: (bytes: Uint8Array) => void
-
-  constructor(out: (bytes: Uint8Array) => void) {
-    this.#out = out
-  }
-
-  /** Text that is known to be harmless. */
-  text(text: string): void {
-    if (text.length > LONG_TEXT) {
-      this.flush()
-      this.#out(Buffer.from(text))
-      return
-    }
-    this.#room(text.length * 3)
-    this.#at += this.#buffer.write(text, this.#at)
-  }
-
-  /** The same as bytes. */
-  bytes(bytes: Uint8Array): void {
-    this.#room(bytes.length)
-    let at = this.#at
-    for (let i = 0; i < bytes.length; i++) this.#buffer[at++] = bytes[i]
-    this.#at = at
-  }
-
-  /** A whole number, 0 or more. */
-  number(value: number): void {
-    if (value > MAX_INT32) {
-      this.text(`${value}`)
-      return
-    }
-    this.#room(MAX_DIGITS)
-    let end = this.#at + 1
-    for (let limit = 10; limit <= value; limit *= 10) end++
-    this.#at = end
-    let rest = value
-    do {
-      const tens = (rest / 10) | 0
-      this.#buffer[--end] = ZERO + rest - 10 * tens
-      rest = tens
-    } while (rest > 0)
-  }
-
-  byte(byte: number): void {
-    this.#room(1)
-    this.#buffer[this.#at++] = byte
-  }
-
-  space(): void {
-    this.byte(SPACE)
-  }
-
-  /** Ends the line. */
-  end(): void {
-    this.byte(NEWLINE)
-    this.written(false)
-  }
-
-  /** Hands on what was written when it is much, or when that is to be done `now`. */
-  written(now: boolean): void {
-    if (now || this.#at > this.#buffer.length / 2) this.flush()
-  }
-
-  /** A header of RESP. */
-  header(prefix: number, value: number): void {
-    this.byte(prefix)
-    this.number(value)
-    this.bytes(TERMINATOR)
-  }
-
-  /** `bytes[start, end)`; many of them do not go through the buffer. */
-  span(bytes: Uint8Array, start: number, end: number): void {
-    if (end - start > LONG_SPAN) {
-      this.flush()
-      this.#out(bytes.slice(start, end))
-      return
-    }
-    this.#room(end - start)
-    let at = this.#at
-    for (let i = start; i < end; i++) this.#buffer[at++] = bytes[i]
-    this.#at = at
-  }
-
-  /**
-   * One argument, `bytes[start, start + there)`, of `size` bytes in all.
-   * @param limit the most bytes that are shown
-   */
-  argument(bytes: Uint8Array, start: number, there: number, size: number, limit: number): void {
-    const shown = Math.min(there, limit)
-    this.#room(shown * 4 + 64)
-    const buffer = this.#buffer
-    if (shown === size && size > 0) {
-      let at = this.#at
-      let i = start
-      while (i < start + size && PLAIN[bytes[i]] === 1) buffer[at++] = bytes[i++]
-      if (i === start + size) {
-        this.#at = at
-        return
-      }
-    }
-    buffer[this.#at++] = QUOTE
-    this.#at = escapeInto(buffer, this.#at, bytes, start, start + shown)
-    buffer[this.#at++] = QUOTE
-    if (shown < size) this.text(`… (${size} bytes)`)
-  }
-
-  /** `bytes[start, start + length)` as a string of JSON, if they are such bytes; whether they were. */
-  jsonString(bytes: Uint8Array, start: number, length: number): boolean {
-    if (length > LONG_TEXT) return false
-    this.#room(length + 2)
-    const buffer = this.#buffer
-    let at = this.#at
-    buffer[at++] = QUOTE
-    let i = start
-    while (i < start + length && JSON_PLAIN[bytes[i]] === 1) buffer[at++] = bytes[i++]
-    if (i < start + length) return false
-    buffer[at++] = QUOTE
-    this.#at = at
-    return true
-  }
-
-  /** Bytes inside quotes. */
-  escaped(bytes: Uint8Array): void {
-    for (let from = 0; from < bytes.length; from += ESCAPED_AT_ONCE) {
-      const to = Math.min(bytes.length, from + ESCAPED_AT_ONCE)
-      this.#room((to - from) * 4)
-      this.#at = escapeInto(this.#buffer, this.#at, bytes, from, to)
-    }
-  }
-
-  flush(): void {
-    if (this.#at === 0) return
-    this.#out(Buffer.from(this.#buffer.subarray(0, this.#at)))
-    this.#at = 0
-  }
-
-  #room(bytes: number): void {
-    if (this.#at + bytes <= this.#buffer.length) return
-    this.flush()
-    if (bytes > this.#buffer.length) this.#buffer = Buffer.allocUnsafeSlow(bytes)
-  }
-}
 
 export type Format = 'text' | 'jsonl' | 'resp'
 
@@ -304,11 +130,18 @@ const MAX_ARGUMENTS = 100
 
 const NOTHING: Uint8Array = new Uint8Array(0)
 
-/** How a line begins: where the command stands, between two texts that are mostly the same as in the line before. */
-class Beginning {
-  readonly #lines: LineWriter
-  readonly #beforeOf: (part: string) => string
-  readonly #behindOf: (db: number, time: number | undefined) => string
+/** Where a command stands, by which its line begins: between two texts that are mostly those of the line before. */
+interface Place {
+  before(part: string): string
+  behind(db: number, time: number | undefined): string
+}
+
+/** What prints each command as one line. */
+abstract class LinePrinter implements Printer {
+  abstract readonly wholeValues: boolean
+  protected readonly sink: PieceSink
+  protected readonly lines: LineWriter
+  readonly #place: Place
   #part: string | undefined
   #db = -1
   #time: number | undefined
@@ -316,58 +149,68 @@ class Beginning {
   #before = NOTHING
   #behind = NOTHING
 
-  constructor(
-    lines: LineWriter,
-    before: (part: string) => string,
-    behind: (db: number, time: number | undefined) => string,
-  ) {
-    this.#lines = lines
-    this.#beforeOf = before
-    this.#behindOf = behind
+  constructor(sink: PieceSink, place: Place) {
+    this.sink = sink
+    this.lines = new LineWriter(bytes => sink.piece(bytes))
+    this.#place = place
   }
 
-  write(part: string, offset: number, db: number, time: number | undefined): void {
+  abstract command(selected: Selected): Promise<void> | undefined
+  abstract rebuilt(rebuilt: Rebuilt): void
+
+  unfinished(): void {}
+
+  async pause(): Promise<void> {
+    this.lines.flush()
+    await this.sink.pause()
+  }
+
+  end(): void {
+    this.lines.flush()
+    this.sink.end()
+  }
+
+  protected begin(part: string, offset: number, db: number, time: number | undefined): void {
+    this.sink.begin()
     if (part !== this.#part) {
       this.#part = part
-      this.#before = Buffer.from(this.#beforeOf(part))
+      this.#before = Buffer.from(this.#place.before(part))
     }
     if (db !== this.#db || time !== this.#time) {
       this.#db = db
       this.#time = time
-      this.#behind = Buffer.from(this.#behindOf(db, time))
+      this.#behind = Buffer.from(this.#place.behind(db, time))
     }
-    this.#lines.bytes(this.#before)
-    this.#lines.number(offset)
-    this.#lines.bytes(this.#behind)
+    this.lines.bytes(this.#before)
+    this.lines.number(offset)
+    this.lines.bytes(this.#behind)
+  }
+
+  protected finish(): void {
+    this.lines.end()
+    if (this.sink.separate) this.lines.flush()
   }
 }
 
-class TextPrinter implements Printer {
+class TextPrinter extends LinePrinter {
   readonly wholeValues: boolean
-  readonly #sink: PieceSink
-  readonly #lines: LineWriter
   readonly #limit: number
   readonly #arguments: number
-  readonly #beginning: Beginning
 
   constructor(sink: PieceSink, full: boolean) {
+    super(sink, {
+      before: part => `${escapeName(part)}:`,
+      behind: (db, time) => ` ${db} ${time === undefined ? '-' : formatTime(time)}`,
+    })
     this.wholeValues = full
-    this.#sink = sink
-    this.#lines = new LineWriter(bytes => sink.piece(bytes))
-    this.#beginning = new Beginning(
-      this.#lines,
-      part => `${escapeName(part)}:`,
-      (db, time) => ` ${db} ${time === undefined ? '-' : formatTime(time)}`,
-    )
     this.#limit = full ? Number.POSITIVE_INFINITY : SHORT
     this.#arguments = full ? Number.POSITIVE_INFINITY : MAX_ARGUMENTS
   }
 
   command({ part, source, batch, index, db, time, long }: Selected): Promise<void> | undefined {
-    this.#sink.begin()
-    this.#beginning.write(part, batch.offset(index), db, time)
+    this.begin(part, batch.offset(index), db, time)
     if (long !== undefined && this.wholeValues) return this.#longCommand(source, long)
-    const lines = this.#lines
+    const lines = this.lines
     const first = batch.first[index]
     const there = batch.first[index + 1] - first
     const argc = long?.argc ?? there
@@ -383,14 +226,13 @@ class TextPrinter implements Printer {
       lines.argument(long.head, start, Math.max(0, long.head.length - start), long.length[shown], this.#limit)
       if (argc > shown + 1) lines.text(` … (${argc - shown - 1} more)`)
     } else if (argc > shown) lines.text(` … (${argc - shown} more)`)
-    this.#finish()
+    this.finish()
     return undefined
   }
 
   rebuilt({ part, offset, db, command }: Rebuilt): void {
-    this.#sink.begin()
-    this.#beginning.write(part, offset, db, undefined)
-    const lines = this.#lines
+    this.begin(part, offset, db, undefined)
+    const lines = this.lines
     const { bytes, start, end, size, count } = command
     const shown = Math.min(count, this.#arguments)
     for (let a = 0; a < shown; a++) {
@@ -398,129 +240,91 @@ class TextPrinter implements Printer {
       lines.argument(bytes, start[a], end[a] - start[a], size[a], this.#limit)
     }
     if (count > shown) lines.text(` … (${count - shown} more)`)
-    this.#finish()
-  }
-
-  unfinished(): void {}
-
-  async pause(): Promise<void> {
-    this.#lines.flush()
-    await this.#sink.pause()
-  }
-
-  end(): void {
-    this.#lines.flush()
-    this.#sink.end()
-  }
-
-  #finish(): void {
-    this.#lines.end()
-    if (this.#sink.separate) this.#lines.flush()
+    this.finish()
   }
 
   async #longCommand(source: Source, long: LongRecord): Promise<void> {
-    this.#lines.text(' ')
+    this.lines.text(' ')
     const values = new ValueReader(source)
     for (let a = 0; a < long.kept; a++) {
-      if (a > 0) this.#lines.space()
-      this.#lines.text('"')
+      if (a > 0) this.lines.space()
+      this.lines.text('"')
       for await (const piece of values.pieces(long.start[a], long.length[a])) {
-        this.#lines.escaped(piece)
-        await this.#sink.pause()
+        this.lines.escaped(piece)
+        await this.sink.pause()
       }
-      this.#lines.text('"')
+      this.lines.text('"')
     }
-    if (long.argc > long.kept) this.#lines.text(` … (${long.argc - long.kept} more)`)
-    this.#finish()
+    if (long.argc > long.kept) this.lines.text(` … (${long.argc - long.kept} more)`)
+    this.finish()
   }
 }
 
 /** `{"part":"…","offset":N,"db":N,"time":N,"args":[…]}`: one object a line. */
-class JsonPrinter implements Printer {
+class JsonPrinter extends LinePrinter {
   readonly wholeValues = true
-  readonly #sink: PieceSink
-  readonly #lines: LineWriter
-  readonly #beginning: Beginning
 
   constructor(sink: PieceSink) {
-    this.#sink = sink
-    this.#lines = new LineWriter(bytes => sink.piece(bytes))
-    this.#beginning = new Beginning(
-      this.#lines,
-      part => `{"part":${jsonText(jsonName(part))},"offset":`,
-      (db, time) => `,"db":${db}${time === undefined ? '' : `,"time":${time}`},"args":[`,
-    )
+    super(sink, {
+      before: part => `{"part":${jsonText(jsonName(part))},"offset":`,
+      behind: (db, time) => `,"db":${db}${time === undefined ? '' : `,"time":${time}`},"args":[`,
+    })
   }
 
   command({ part, source, batch, index, db, time, long }: Selected): Promise<void> | undefined {
-    this.#sink.begin()
-    this.#beginning.write(part, batch.offset(index), db, time)
+    this.begin(part, batch.offset(index), db, time)
     if (long !== undefined) return this.#longCommand(source, long)
     const first = batch.first[index]
     for (let a = first; a < batch.first[index + 1]; a++) {
-      if (a > first) this.#lines.text(',')
+      if (a > first) this.lines.text(',')
       this.#argument(batch.bytes, batch.start[a], batch.length[a])
     }
-    this.#finish(']}')
+    this.finish()
     return undefined
   }
 
   rebuilt({ part, offset, db, command }: Rebuilt): void {
-    this.#sink.begin()
-    this.#beginning.write(part, offset, db, undefined)
+    this.begin(part, offset, db, undefined)
     const { bytes, start, end, count } = command
     for (let a = 0; a < count; a++) {
-      if (a > 0) this.#lines.text(',')
+      if (a > 0) this.lines.text(',')
       this.#argument(bytes, start[a], end[a] - start[a])
     }
-    this.#finish(']}')
-  }
-
-  unfinished(): void {}
-
-  async pause(): Promise<void> {
-    this.#lines.flush()
-    await this.#sink.pause()
-  }
-
-  end(): void {
-    this.#lines.flush()
-    this.#sink.end()
+    this.finish()
   }
 
   #argument(bytes: Uint8Array, start: number, length: number): void {
-    if (this.#lines.jsonString(bytes, start, length)) return
-    for (const piece of jsonPieces(bytes.subarray(start, start + length))) this.#lines.text(piece)
+    if (this.lines.jsonString(bytes, start, length)) return
+    for (const piece of jsonPieces(bytes.subarray(start, start + length))) this.lines.text(piece)
   }
 
-  #finish(text: string): void {
-    this.#lines.text(text)
-    this.#lines.end()
-    if (this.#sink.separate) this.#lines.flush()
+  protected override finish(): void {
+    this.lines.text(']}')
+    super.finish()
   }
 
   async #longCommand(source: Source, long: LongRecord): Promise<void> {
     refuseTooMany(long)
     const values = new ValueReader(source)
     for (let a = 0; a < long.kept; a++) {
-      if (a > 0) this.#lines.text(',')
+      if (a > 0) this.lines.text(',')
       const valid = await isUtf8(values.pieces(long.start[a], long.length[a]))
-      this.#lines.text(valid ? '"' : '{"base64":"')
+      this.lines.text(valid ? '"' : '{"base64":"')
       const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
       for await (const piece of values.pieces(long.start[a], long.length[a])) {
         for (let at = 0; at < piece.length; at += JSON_PIECE) {
           if (piece.length > SHORT || a % 1000 === 0) await this.pause()
           const bytes = piece.subarray(at, at + JSON_PIECE)
-          this.#lines.text(
+          this.lines.text(
             valid
               ? jsonText(decoder.decode(bytes, { stream: true })).slice(1, -1)
               : Buffer.from(bytes).toString('base64'),
           )
         }
       }
-      this.#lines.text(valid ? '"' : '"}')
+      this.lines.text(valid ? '"' : '"}')
     }
-    this.#finish(']}')
+    this.finish()
   }
 }
 

@@ -2,7 +2,7 @@ import { integerIn } from '../../bytes/decimal.ts'
 import { corrupt } from '../../bytes/errors.ts'
 import { int16At, int32At, int64At, putInteger, uint32At } from '../../bytes/little-endian.ts'
 import { Slice } from '../../values/slice.ts'
-import type { Odd, PackedReader } from './packed.ts'
+import { type Odd, PackedReader } from './packed.ts'
 
 /**
  * A set of integers, rising, none twice. All numbers low byte first:
@@ -16,18 +16,9 @@ const HEADER_SIZE = 8
 const WIDEST = 8
 const NO_BYTES = new Uint8Array(0)
 
-export class IntsetReader implements PackedReader {
-  count = 0
-  #bytes: Uint8Array = NO_BYTES
-  #at = 0
-  #end = 0
+export class IntsetReader extends PackedReader {
+  protected readonly format = 'intset'
   #width = 2
-  /** Where the string begins, in the bytes and in the part. */
-  #from = 0
-  #offset = 0
-  #plain = true
-  /** Absent also once it was told. */
-  #odd: Odd | undefined
   /** The member before in two halves, which compare exactly. */
   #high = 0
   #low = 0
@@ -48,38 +39,28 @@ export class IntsetReader implements PackedReader {
       )
     if (count === 0) throw corrupt('rdb.intset.empty', offset, 'an intset without members')
     this.count = count
-    this.#bytes = bytes
-    this.#at = at + HEADER_SIZE
-    this.#end = text.end
+    this.begin(text, HEADER_SIZE, text.end, offset, plain, odd)
     this.#width = width
-    this.#from = at
-    this.#offset = offset
-    this.#plain = plain
-    this.#odd = odd
     this.#high = -0x8000_0000
     this.#low = -1
   }
 
-  get offset(): number {
-    return this.#plain ? this.#offset + this.#at - this.#width - this.#from : this.#offset
-  }
-
   /** Tells `rdb.intset.order`, once, of members that do not rise. */
   next(slice: Slice): boolean {
-    const at = this.#at
-    if (at === this.#end) return false
+    const { at, bytes } = this
+    if (at === this.last) return false
     const width = this.#width
-    const bytes = this.#bytes
-    this.#at = at + width
+    this.start = at
+    this.at = at + width
     if (width === 2) slice.integer(int16At(bytes, at))
     else if (width === 4) slice.integer(int32At(bytes, at))
     else slice.integer(int64At(bytes, at))
-    if (this.#odd !== undefined) this.#compare(at, slice)
+    if (this.odd !== undefined) this.#compare(at, slice)
     return true
   }
 
   #compare(at: number, slice: Slice): void {
-    const bytes = this.#bytes
+    const { bytes } = this
     const width = this.#width
     const low = width === 2 ? int16At(bytes, at) : int32At(bytes, at)
     const high = width === WIDEST ? int32At(bytes, at + 4) : low >> 31
@@ -88,8 +69,8 @@ export class IntsetReader implements PackedReader {
     this.#low = low >>> 0
     if (rises) return
     const member = Buffer.from(slice.copy()).toString('latin1')
-    this.#odd?.('rdb.intset.order', this.offset, `members of an intset must rise: ${member} does not`)
-    this.#odd = undefined
+    this.odd?.('rdb.intset.order', this.offset, `members of an intset must rise: ${member} does not`)
+    this.odd = undefined
   }
 }
 

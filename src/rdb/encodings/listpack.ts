@@ -1,8 +1,8 @@
 import { integerIn } from '../../bytes/decimal.ts'
-import { corrupt, type FormatError } from '../../bytes/errors.ts'
+import { corrupt } from '../../bytes/errors.ts'
 import { int16At, int24At, int32At, int64At, putInteger, uint32At } from '../../bytes/little-endian.ts'
-import { Slice } from '../../values/slice.ts'
-import type { Odd, PackedReader, PackedWriter } from './packed.ts'
+import type { Slice } from '../../values/slice.ts'
+import { type Odd, PackedReader, PackedWriter } from './packed.ts'
 
 /**
  * Elements packed, since Redis 5.0. Numbers low byte first, unless drawn:
@@ -27,8 +27,6 @@ import type { Odd, PackedReader, PackedWriter } from './packed.ts'
  */
 
 const HEADER_SIZE = 6
-/** What the count says when there are as many elements or more. */
-const COUNT_UNKNOWN = 0xffff
 const END = 0xff
 
 const TEXT_6 = 0x80
@@ -40,50 +38,14 @@ const INT_24 = 0xf2
 const INT_32 = 0xf3
 const INT_64 = 0xf4
 
-const NO_BYTES = new Uint8Array(0)
-
-export class ListpackReader implements PackedReader {
-  count = 0
-  #bytes: Uint8Array = NO_BYTES
-  #at = 0
-  /** Where the end byte of the whole stands; elements end before it. */
-  #last = 0
-  /** Where the element begins that was given last. */
-  #start = 0
-  /** Elements given. */
-  #given = 0
-  /** Where the string begins, in the bytes and in the part. */
-  #from = 0
-  #offset = 0
-  #plain = true
-  #odd: Odd | undefined
+export class ListpackReader extends PackedReader {
+  protected readonly format = 'listpack'
   #backTold = false
 
   /** @throws FormatError `rdb.listpack.size`, `rdb.listpack.end`: servers refuse both */
   open(text: Slice, offset: number, plain: boolean, odd: Odd | undefined): void {
-    const { bytes, at, end, length } = text
-    if (length <= HEADER_SIZE)
-      throw corrupt('rdb.listpack.size', offset, `a listpack of only ${length} bytes`)
-    const size = uint32At(bytes, at)
-    if (size !== length)
-      throw corrupt('rdb.listpack.size', offset, `a listpack of ${length} bytes says that it has ${size}`)
-    if (bytes[end - 1] !== END) throw corrupt('rdb.listpack.end', offset, 'a listpack without its end byte')
-    const count = bytes[at + 4] | (bytes[at + 5] << 8)
-    this.count = count === COUNT_UNKNOWN ? -1 : count
-    this.#bytes = bytes
-    this.#at = at + HEADER_SIZE
-    this.#last = end - 1
-    this.#start = at
-    this.#given = 0
-    this.#from = at
-    this.#offset = offset
-    this.#plain = plain
-    this.#odd = odd
+    this.beginSized(text, HEADER_SIZE, offset, plain, odd)
     this.#backTold = false
-  }
-
-  get offset(): number {
-    return this.#offsetOf(this.#start)
   }
 
   /**
@@ -93,17 +55,17 @@ export class ListpackReader implements PackedReader {
    * @throws FormatError `rdb.listpack.element`
    */
   next(slice: Slice): boolean {
-    const bytes = this.#bytes
-    const at = this.#at
+    const bytes = this.bytes
+    const at = this.at
     const first = bytes[at]
-    if (first >= INT_13) return first === END ? this.#end() : this.#nextLarger(bytes, at, first, slice)
+    if (first >= INT_13) return first === END ? this.end() : this.#nextLarger(bytes, at, first, slice)
     const size = first < TEXT_6 ? 1 : 1 + (first & 0x3f)
     const next = at + size + 1
-    if (next > this.#last) throw this.#leaves(at)
+    if (next > this.last) throw this.leaves(at)
     if (bytes[next - 1] !== size) this.#checkBack(at, size, next)
-    this.#start = at
-    this.#at = next
-    this.#given++
+    this.start = at
+    this.at = next
+    this.given++
     if (first < TEXT_6) slice.integer(first)
     else slice.set(bytes, at + 1, next - 1)
     return true
@@ -114,7 +76,7 @@ export class ListpackReader implements PackedReader {
     if (head === 0)
       throw corrupt(
         'rdb.listpack.element',
-        this.#offsetOf(at),
+        this.offsetOf(at),
         `0x${first.toString(16)} starts no element of a listpack`,
       )
     // Of an element that is cut here, what is read behind the end makes no difference: it leaves the listpack anyway.
@@ -124,11 +86,11 @@ export class ListpackReader implements PackedReader {
     let next = at + size + backSize(size, false)
     // All ones in the narrow form, a zero first in the other.
     if (isBorder(size) && bytes[at + size] === 0x7f) next--
-    if (next > this.#last) throw this.#leaves(at)
+    if (next > this.last) throw this.leaves(at)
     if (size > 127 || bytes[next - 1] !== size) this.#checkBack(at, size, next)
-    this.#start = at
-    this.#at = next
-    this.#given++
+    this.start = at
+    this.at = next
+    this.given++
     if (first < TEXT_12) slice.integer((((first << 8) | bytes[at + 1]) << 19) >> 19)
     else if (first <= TEXT_32) slice.set(bytes, at + head, at + size)
     else if (first === INT_16) slice.integer(int16At(bytes, at + 1))
@@ -139,41 +101,13 @@ export class ListpackReader implements PackedReader {
   }
 
   #checkBack(at: number, size: number, next: number): void {
-    if (this.#odd === undefined || this.#backTold || backLength(this.#bytes, next) === size) return
+    if (this.odd === undefined || this.#backTold || backLength(this.bytes, next) === size) return
     this.#backTold = true
-    this.#odd(
+    this.odd(
       'rdb.listpack.backlen',
-      this.#offsetOf(at),
+      this.offsetOf(at),
       `an element of ${size} bytes in a listpack is followed by another size`,
     )
-  }
-
-  #end(): false {
-    const odd = this.#odd
-    this.#odd = undefined
-    if (odd === undefined) return false
-    const behind = this.#last - this.#at
-    if (behind > 0)
-      odd(
-        'rdb.listpack.behind',
-        this.#offsetOf(this.#at),
-        `${behind} bytes behind the end byte of a listpack`,
-      )
-    if (this.count >= 0 && this.count !== this.#given)
-      odd(
-        'rdb.listpack.count',
-        this.#offset,
-        `a listpack of ${this.#given} elements says that it has ${this.count}`,
-      )
-    return false
-  }
-
-  #offsetOf(at: number): number {
-    return this.#plain ? this.#offset + at - this.#from : this.#offset
-  }
-
-  #leaves(at: number): FormatError {
-    return corrupt('rdb.listpack.element', this.#offsetOf(at), 'an element reaches beyond its listpack')
   }
 }
 
@@ -256,45 +190,18 @@ function integerSize(value: number | bigint): number {
   return value >= -0x8000_0000 && value <= 0x7fff_ffff ? 5 : 9
 }
 
-const SMALLEST = 256
-/** A buffer that was needed once for something large is not kept. */
-const LARGEST_KEPT = 1 << 20
-const LARGEST_SIZE = 0xffff_ffff
-
-export class ListpackWriter implements PackedWriter {
-  count = 0
-  #buffer: Uint8Array = new Uint8Array(SMALLEST)
-  #end = HEADER_SIZE
+export class ListpackWriter extends PackedWriter {
   readonly #narrow: boolean
-  readonly #whole = new Slice()
 
   constructor({ narrow = false }: ListpackOptions = {}) {
+    super(HEADER_SIZE)
     this.#narrow = narrow
   }
 
-  get size(): number {
-    return this.#end + 1
-  }
-
-  reset(): void {
-    this.count = 0
-    this.#end = HEADER_SIZE
-    if (this.#buffer.length > LARGEST_KEPT) this.#buffer = new Uint8Array(SMALLEST)
-  }
-
-  /** @throws RangeError beyond 4 GiB, which the format cannot say */
-  append(element: Slice): void {
-    const { bytes, at, end } = element
-    const value = integerIn(bytes, at, end)
-    if (value === undefined) this.#appendText(bytes, at, end - at)
-    else this.appendInteger(value)
-  }
-
-  /** What `append` does with its digits. A bigint only beyond 2^53, and of 64 bits at most. */
   appendInteger(value: number | bigint): void {
-    const at = this.#end
+    const at = this.end
     const size = integerSize(value)
-    const buffer = this.#room(size + 1)
+    const buffer = this.room(size + 1)
     if (size === 1) {
       buffer[at] = Number(value)
     } else if (size === 2) {
@@ -305,15 +212,15 @@ export class ListpackWriter implements PackedWriter {
       putInteger(buffer, at + 1, value, size - 1)
     }
     buffer[at + size] = size
-    this.#end = at + size + 1
+    this.end = at + size + 1
     this.count++
   }
 
-  #appendText(bytes: Uint8Array, from: number, length: number): void {
-    let at = this.#end
+  protected appendText(bytes: Uint8Array, from: number, length: number): void {
+    let at = this.end
     const size = textSize(length)
     const back = backSize(size, this.#narrow)
-    const buffer = this.#room(size + back)
+    const buffer = this.room(size + back)
     if (length < 64) {
       buffer[at++] = TEXT_6 | length
       for (let i = 0; i < length; i++) buffer[at + i] = bytes[from + i]
@@ -335,28 +242,7 @@ export class ListpackWriter implements PackedWriter {
       rest >>>= 7
     }
     buffer[at] = rest
-    this.#end = at + back
+    this.end = at + back
     this.count++
-  }
-
-  finish(): Slice {
-    const buffer = this.#room(0)
-    const { size } = this
-    putInteger(buffer, 0, size, 4)
-    putInteger(buffer, 4, Math.min(this.count, COUNT_UNKNOWN), 2)
-    buffer[size - 1] = END
-    return this.#whole.set(buffer, 0, size)
-  }
-
-  /** The buffer, with room for so many bytes and the end. */
-  #room(more: number): Uint8Array {
-    const size = this.size + more
-    if (size > this.#buffer.length) {
-      if (size > LARGEST_SIZE) throw new RangeError('a listpack cannot have more than 4 GiB')
-      const larger = new Uint8Array(Math.min(2 * size, LARGEST_SIZE))
-      larger.set(this.#buffer.subarray(0, this.#end))
-      this.#buffer = larger
-    }
-    return this.#buffer
   }
 }

@@ -17,6 +17,8 @@ import { LZF_MODULE } from './lzf.generated.ts'
 
 /** No two or three bytes stand for more: what claims to grow further is refused before there is room for it. */
 const MOST_GROWTH = 264 / 3
+/** Longer ones no buffer of Node.js 20 takes. */
+export const LONGEST_STRING = 0xffff_ffff
 /** A reference reaches no further back. */
 const MOST_DISTANCE = 8192
 /** Servers compress only what becomes at least so much smaller (`rdbSaveLzfStringObject`). */
@@ -86,13 +88,13 @@ export function decompressLzf(
   size: number,
   offset: number,
 ): Uint8Array {
-  if (!mayBecome(end - at, size)) throw wrong(end - at, offset, `it cannot become ${size} bytes`)
+  checkSize(end - at, size, offset)
   const target = new Uint8Array(size)
   decompress(source, at, end, size, offset, target)
   return target
 }
 
-/** The same into `slice`, into room of its own. `source` must not be that room. */
+/** The same into `slice`, into room of its own; it is empty when that fails. `source` must not be that room. */
 export function decompressLzfInto(
   slice: Slice,
   source: Uint8Array,
@@ -101,8 +103,11 @@ export function decompressLzfInto(
   size: number,
   offset: number,
 ): void {
-  if (!mayBecome(end - at, size)) throw wrong(end - at, offset, `it cannot become ${size} bytes`)
-  decompress(source, at, end, size, offset, slice.room(size))
+  checkSize(end - at, size, offset)
+  const target = slice.room(size)
+  slice.end = 0
+  decompress(source, at, end, size, offset, target)
+  slice.end = size
 }
 
 function decompress(
@@ -147,8 +152,15 @@ function whatIsWrong(source: Uint8Array, at: number, end: number, size: number, 
   throw new Error(`a compressed string at ${offset} is right and was not decompressed`)
 }
 
-function mayBecome(compressedSize: number, size: number): boolean {
-  return size <= compressedSize * MOST_GROWTH
+function checkSize(compressedSize: number, size: number, offset: number): void {
+  checkGrowth(compressedSize, size, offset)
+  if (size > LONGEST_STRING)
+    throw wrong(compressedSize, offset, `${size} bytes are more than memory takes at once`)
+}
+
+function checkGrowth(compressedSize: number, size: number, offset: number): void {
+  if (size > compressedSize * MOST_GROWTH)
+    throw wrong(compressedSize, offset, `it cannot become ${size} bytes`)
 }
 
 function wrong(compressedSize: number, offset: number, why: string): FormatError {
@@ -188,7 +200,7 @@ export class LzfCheck {
     this.#written = 0
     this.#run = 0
     this.#next = Next.Control
-    if (!mayBecome(compressedSize, plainSize)) throw this.#wrong(`it cannot become ${plainSize} bytes`)
+    checkGrowth(compressedSize, plainSize, offset)
   }
 
   /**

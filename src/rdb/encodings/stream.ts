@@ -1,11 +1,11 @@
+import { createHash } from 'node:crypto'
 import { corrupt } from '../../bytes/errors.ts'
 import { type ElementSink, PASSED_OVER, type StreamState } from '../../values/elements.ts'
 import { Slice } from '../../values/slice.ts'
 import type { Cursor } from '../cursor.ts'
 import { IdTable } from './ids.ts'
-import type { ValueOutput } from './output.ts'
 import type { Odd } from './packed.ts'
-import { isBefore, NodeReader, NodeWriter } from './stream-node.ts'
+import { isBefore, NodeReader } from './stream-node.ts'
 
 /**
  * A stream. Ids are two lengths where nothing is said, else 16 bytes, high ones first; times 8 bytes, signed, low ones
@@ -164,8 +164,9 @@ export class StreamReader {
   #readNode(cursor: Cursor, sink: ElementSink): void {
     const { offset } = cursor
     const id = this.#text
-    cursor.string(id)
-    if (id.length !== ID_SIZE || id.bytes === PASSED_OVER)
+    // Needed, however short strings must be to be wanted.
+    cursor.packed(id)
+    if (id.length !== ID_SIZE)
       throw corrupt('rdb.stream.key', offset, `the id of a node has ${id.length} bytes, not ${ID_SIZE}`)
     cursor.packed(this.#node)
     const ms = uint64At(id.bytes, id.at)
@@ -301,7 +302,6 @@ export class StreamReader {
     const consumer = this.#text
     cursor.string(consumer)
     const seenAtMs = cursor.int64()
-    // Newer servers assume the time seen, older ones have none.
     // Servers assume the same when they load an older one.
     const activeAtMs = this.#version >= 3 ? cursor.int64() : seenAtMs
     this.#ids = cursor.length()
@@ -389,207 +389,25 @@ function name({ ms, seq }: { ms: bigint; seq: bigint }): string {
   return `${ms}-${seq}`
 }
 
-/** Adds a name. What is too long to be looked at counts as new. */
-function isNew({ bytes, at, length }: Slice, names: Set<string>): boolean {
-  if (bytes === PASSED_OVER) return true
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset + at, length).toString('latin1')
+/** Names that are remembered at most: of a stream's groups, of a group's consumers. */
+const MOST_NAMES = 1 << 20
+/**
+ * Of longer ones a digest is remembered, which is longer than that. Compressed, they may take 88 times what they have in
+ * the file, and JavaScript tells apart very long ones only by looking at all of them.
+ */
+const LONGEST_NAME = 31
+
+/** Adds a name. What is too long to be looked at counts as new, and so does all beyond the first million. */
+function isNew({ bytes, at, end, length }: Slice, names: Set<string>): boolean {
+  if (bytes === PASSED_OVER || names.size === MOST_NAMES) return true
+  const name = Buffer.from(bytes.buffer, bytes.byteOffset + at, end - at)
   const before = names.size
-  return names.add(text).size > before
+  names.add(
+    length > LONGEST_NAME ? createHash('sha256').update(name).digest('binary') : name.toString('latin1'),
+  )
+  return names.size > before
 }
 
 function uint64At(bytes: Uint8Array, at: number): bigint {
   return new DataView(bytes.buffer, bytes.byteOffset + at, 8).getBigUint64(0)
 }
-
-interface WrittenConsumer {
-  readonly name: Uint8Array
-  readonly seenAtMs: bigint
-  readonly activeAtMs: bigint
-  /** What is pending is in the buffer, from here on. */
-  readonly at: number
-  count: number
-}
-
-interface WrittenGroup {
-  readonly name: Uint8Array
-  readonly lastMs: bigint
-  readonly lastSeq: bigint
-  readonly entriesRead: bigint
-  readonly at: number
-  count: number
-  readonly consumers: WrittenConsumer[]
-}
-
-/** Bytes of a pending entry in the buffer: as in the file, but for the deliveries, which are 8 bytes here. */
-const PENDING_SIZE = 32
-const TIME_AT = 16
-const DELIVERIES_AT = 24
-
-const SMALLEST_BUFFER = 1024
-
-/**
- * Encodes a stream whose elements it is given, in the order of {@link ElementSink}: nodes as servers make them, and
- * the rest as it stands. Counts come first in the file, so all is kept, encoded, until the end.
- */
-export class StreamWriter {
-  readonly #out: ValueOutput
-  readonly #nodeWriter: NodeWriter
-  #version: 1 | 2 | 3 = 3
-  #nodes: { readonly ms: bigint; readonly seq: bigint; readonly bytes: Uint8Array }[] = []
-  #state: StreamState | undefined
-  #groups: WrittenGroup[] = []
-  /** Pending entries, and ids of those that consumers own. */
-  #buffer: Uint8Array = new Uint8Array(0)
-  #view = new DataView(this.#buffer.buffer)
-  #used = 0
-  #lastMs = 0n
-  #lastSeq = 0n
-  #entries = 0
-
-  constructor(out: ValueOutput) {
-    this.#out = out
-    this.#nodeWriter = new NodeWriter((ms, seq, { bytes, at, end }) => {
-      this.#nodes.push({ ms, seq, bytes: bytes.slice(at, end) })
-    })
-  }
-
-  /** Begins with a value. */
-  begin(version: 1 | 2 | 3): void {
-    this.#version = version
-    this.#nodeWriter.begin()
-    this.#nodes = []
-    this.#state = undefined
-    this.#groups = []
-    this.#buffer = new Uint8Array(0)
-    this.#used = 0
-    this.#entries = 0
-  }
-
-  /** @throws RangeError when the entry does not come after the one before: servers would find only one of the two */
-  entry(ms: bigint, seq: bigint, fields: number): void {
-    if (this.#entries++ > 0 && !isBefore(this.#lastMs, this.#lastSeq, ms, seq))
-      throw new RangeError(`the entry ${ms}-${seq} does not come after ${this.#lastMs}-${this.#lastSeq}`)
-    this.#lastMs = ms
-    this.#lastSeq = seq
-    this.#nodeWriter.entry(ms, seq, fields)
-  }
-
-  field(name: Slice, value: Slice): void {
-    this.#nodeWriter.field(name, value)
-  }
-
-  state(state: StreamState): void {
-    this.#nodeWriter.end()
-    this.#state = state
-  }
-
-  group(name: Slice, lastMs: bigint, lastSeq: bigint, entriesRead: bigint): void {
-    const consumers: WrittenConsumer[] = []
-    this.#groups.push({
-      name: name.copy(),
-      lastMs,
-      lastSeq,
-      entriesRead,
-      at: this.#used,
-      count: 0,
-      consumers,
-    })
-  }
-
-  pending(ms: bigint, seq: bigint, deliveredAtMs: bigint, deliveries: bigint): void {
-    const at = this.#room(PENDING_SIZE)
-    this.#putId(at, ms, seq)
-    this.#view.setBigInt64(at + TIME_AT, deliveredAtMs, true)
-    this.#view.setBigUint64(at + DELIVERIES_AT, deliveries)
-    this.#groups[this.#groups.length - 1].count++
-  }
-
-  consumer(name: Slice, seenAtMs: bigint, activeAtMs: bigint): void {
-    const { consumers } = this.#groups[this.#groups.length - 1]
-    consumers.push({ name: name.copy(), seenAtMs, activeAtMs, at: this.#used, count: 0 })
-  }
-
-  owned(ms: bigint, seq: bigint): void {
-    this.#putId(this.#room(ID_SIZE), ms, seq)
-    const { consumers } = this.#groups[this.#groups.length - 1]
-    consumers[consumers.length - 1].count++
-  }
-
-  /** Gives the whole value to the output. */
-  end(): void {
-    const out = this.#out
-    const state = this.#state
-    if (state === undefined) throw new RangeError('a stream without its state')
-    out.length(this.#nodes.length)
-    for (const { ms, seq, bytes } of this.#nodes) {
-      SCRATCH_VIEW.setBigUint64(0, ms)
-      SCRATCH_VIEW.setBigUint64(8, seq)
-      out.string(SCRATCH, 0, ID_SIZE)
-      out.string(bytes, 0, bytes.length)
-    }
-    out.length(state.length)
-    this.#id(state.lastId)
-    if (this.#version >= 2) {
-      this.#id(state.firstId)
-      this.#id(state.maxDeletedId)
-      out.length(state.entriesAdded)
-    }
-    out.length(this.#groups.length)
-    for (const group of this.#groups) this.#writeGroup(group)
-    // Of a large stream nothing stays behind.
-    this.begin(this.#version)
-  }
-
-  #writeGroup({ name, lastMs, lastSeq, entriesRead, at, count, consumers }: WrittenGroup): void {
-    const out = this.#out
-    out.string(name, 0, name.length)
-    out.length(lastMs)
-    out.length(lastSeq)
-    if (this.#version >= 2) out.length(BigInt.asUintN(64, entriesRead))
-    out.length(count)
-    for (let i = 0; i < count; i++) {
-      const from = at + i * PENDING_SIZE
-      out.raw(this.#buffer, from, from + DELIVERIES_AT)
-      out.length(this.#view.getBigUint64(from + DELIVERIES_AT))
-    }
-    out.length(consumers.length)
-    for (const consumer of consumers) {
-      out.string(consumer.name, 0, consumer.name.length)
-      this.#time(consumer.seenAtMs)
-      if (this.#version >= 3) this.#time(consumer.activeAtMs)
-      out.length(consumer.count)
-      out.raw(this.#buffer, consumer.at, consumer.at + consumer.count * ID_SIZE)
-    }
-  }
-
-  #id({ ms, seq }: { ms: bigint; seq: bigint }): void {
-    this.#out.length(ms)
-    this.#out.length(seq)
-  }
-
-  #time(ms: bigint): void {
-    SCRATCH_VIEW.setBigInt64(0, ms, true)
-    this.#out.raw(SCRATCH, 0, 8)
-  }
-
-  #putId(at: number, ms: bigint, seq: bigint): void {
-    this.#view.setBigUint64(at, ms)
-    this.#view.setBigUint64(at + 8, seq)
-  }
-
-  /** Index of so many new bytes in the buffer. */
-  #room(size: number): number {
-    const at = this.#used
-    this.#used = at + size
-    if (this.#used > this.#buffer.length) {
-      const larger = new Uint8Array(Math.max(SMALLEST_BUFFER, 2 * this.#buffer.length))
-      larger.set(this.#buffer.subarray(0, at))
-      this.#buffer = larger
-      this.#view = new DataView(larger.buffer)
-    }
-    return at
-  }
-}
-
-const SCRATCH = new Uint8Array(ID_SIZE)
-const SCRATCH_VIEW = new DataView(SCRATCH.buffer)

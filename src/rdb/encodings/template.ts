@@ -25,9 +25,20 @@ export type TemplateForm = 'listpack' | 'listpack-reference' | 'array' | 'array-
 const NAMES_PACKED = 0
 const NAMES_ONE_BY_ONE = 1
 
-/** The templates of a file, by id: no more than it has bytes. */
+/** Bytes of names that are kept at once: of all templates of a file, of one hash. */
+const MOST_NAMES = 1 << 30
+
+/** Names of a template: `count` of those in `texts`, from number `first` on. */
+interface Names {
+  readonly texts: Texts
+  readonly first: number
+  readonly count: number
+}
+
+/** The templates of a file, by id. All names stand in one place: there may be millions of templates with one each. */
 export class HashTemplates {
-  readonly #templates = new Map<number, Texts>()
+  readonly #templates = new Map<number, Names>()
+  readonly #texts = new Texts()
   readonly #cursor = new Cursor(Number.POSITIVE_INFINITY)
   readonly #name = new Slice()
 
@@ -36,27 +47,35 @@ export class HashTemplates {
    *
    * @param bytes of all of the record, from the opcode on
    * @param offset of the opcode in the part
-   * @throws FormatError `rdb.template` when its id is taken (servers refuse that) or it has no names; as `Cursor` does
+   * @throws FormatError `rdb.template` when its id is taken (servers refuse that), it has no names, or all names are more
+   *   than 1 GiB; as `Cursor` does
    */
   define(bytes: Uint8Array, offset: number): void {
     const cursor = this.#cursor
     const name = this.#name
+    const texts = this.#texts
     cursor.set(bytes, 1, bytes.length, offset + 1)
     const id = cursor.length()
     const count = cursor.length()
     if (count === 0) throw corrupt('rdb.template', offset, `the hash template ${id} has no names`)
     if (this.#templates.has(id))
       throw corrupt('rdb.template', offset, `the hash template ${id} stands there twice`)
-    const names = new Texts()
+    const first = texts.count
     for (let i = 0; i < count; i++) {
-      cursor.string(name)
-      names.add(name)
+      cursor.packed(name)
+      if (texts.size + name.length > MOST_NAMES)
+        throw corrupt(
+          'rdb.template',
+          offset,
+          `the names of hash templates have more than ${MOST_NAMES} bytes`,
+        )
+      texts.add(name)
     }
-    this.#templates.set(id, names)
+    this.#templates.set(id, { texts, first, count })
   }
 
   /** The names of the template; undefined when there is none. */
-  names(id: number): Texts | undefined {
+  names(id: number): Names | undefined {
     return this.#templates.get(id)
   }
 }
@@ -79,7 +98,8 @@ export class TemplateReader {
   readonly #name = new Slice()
   #form: TemplateForm = 'listpack'
   #odd: Odd | undefined
-  #names = this.#own
+  /** Names that values are given by. */
+  #names: Names = { texts: this.#own, first: 0, count: 0 }
   #part: number = Part.Head
   /** Names or values that are still to come. */
   #left = 0
@@ -94,7 +114,6 @@ export class TemplateReader {
     this.#odd = odd
     this.#part = form === 'listpack-reference' ? Part.Packed : Part.Head
     this.#own.clear()
-    this.#names = this.#own
   }
 
   /**
@@ -106,16 +125,15 @@ export class TemplateReader {
       case Part.Head:
         if (this.#form === 'array-reference') {
           const { offset } = cursor
-          this.#refer(cursor.length(), offset)
-        } else if (!this.#readHead(cursor)) return false
-        this.#nextIsValues()
+          this.#nextAreValues(this.#referred(cursor.length(), offset))
+        } else if (this.#readHead(cursor)) this.#nextAreValues(this.#ownNames())
         return false
       case Part.Name: {
         const { offset } = cursor
         // Needed to the end, however long it is.
         cursor.packed(this.#text)
         this.#addName(this.#text, offset)
-        if (--this.#left === 0) this.#nextIsValues()
+        if (--this.#left === 0) this.#nextAreValues(this.#ownNames())
         return false
       }
       case Part.Packed:
@@ -123,15 +141,24 @@ export class TemplateReader {
         return true
       default:
         cursor.string(this.#text)
-        sink.field(this.#names.get(this.#names.count - this.#left, this.#name), this.#text, NO_EXPIRY)
+        sink.field(this.#nameAt(this.#names.count - this.#left), this.#text, NO_EXPIRY)
         return --this.#left === 0
     }
   }
 
-  #refer(id: number, offset: number): void {
+  #referred(id: number, offset: number): Names {
     const names = this.#templates.names(id)
     if (names === undefined) throw corrupt('rdb.template', offset, `hash template ${id} does not exist`)
-    this.#names = names
+    return names
+  }
+
+  #ownNames(): Names {
+    return { texts: this.#own, first: 0, count: this.#own.count }
+  }
+
+  #nameAt(index: number): Slice {
+    const { texts, first } = this.#names
+    return texts.get(first + index, this.#name)
   }
 
   /** Whether all names were there. */
@@ -164,11 +191,14 @@ export class TemplateReader {
         offset,
         'field names of a hash are not in order, or one stands there twice',
       )
+    if (own.size + name.length > MOST_NAMES)
+      throw corrupt('rdb.template.names', offset, `field names of a hash have more than ${MOST_NAMES} bytes`)
     own.add(name)
   }
 
-  #nextIsValues(): void {
-    this.#left = this.#names.count
+  #nextAreValues(names: Names): void {
+    this.#names = names
+    this.#left = names.count
     this.#part = this.#form === 'listpack' ? Part.Packed : Part.Value
   }
 
@@ -181,14 +211,14 @@ export class TemplateReader {
     const id = packed.next(value) ? integerIn(value.bytes, value.at, value.end) : undefined
     if (id === undefined)
       throw corrupt('rdb.template', packed.offset, 'no id of a template in front of the values of a hash')
-    if (this.#form === 'listpack-reference') this.#refer(Number(id), packed.offset)
-    const names = this.#names
+    if (this.#form === 'listpack-reference') this.#names = this.#referred(Number(id), packed.offset)
+    const { count } = this.#names
     let values = 0
     for (; packed.next(value); values++) {
-      if (values === names.count) throw this.#unlike(packed.offset)
-      sink.field(names.get(values, this.#name), value, NO_EXPIRY)
+      if (values === count) throw this.#unlike(packed.offset)
+      sink.field(this.#nameAt(values), value, NO_EXPIRY)
     }
-    if (values < names.count) throw this.#unlike(packed.offset)
+    if (values < count) throw this.#unlike(packed.offset)
   }
 
   #unlike(offset: number) {

@@ -1,8 +1,8 @@
 import { integerIn } from '../../bytes/decimal.ts'
-import { corrupt, type FormatError } from '../../bytes/errors.ts'
+import { corrupt } from '../../bytes/errors.ts'
 import { int16At, int24At, int32At, int64At, putInteger, uint32At } from '../../bytes/little-endian.ts'
-import { Slice } from '../../values/slice.ts'
-import type { Odd, PackedReader, PackedWriter } from './packed.ts'
+import type { Slice } from '../../values/slice.ts'
+import { type Odd, PackedReader, PackedWriter } from './packed.ts'
 
 /**
  * Elements packed, until Redis 6.2. Numbers low byte first, lengths of text high byte first:
@@ -21,8 +21,7 @@ import type { Odd, PackedReader, PackedWriter } from './packed.ts'
  */
 
 const HEADER_SIZE = 10
-/** What the count says when there are as many elements or more. */
-const COUNT_UNKNOWN = 0xffff
+const TAIL_AT = 4
 const END = 0xff
 /** The size before takes five bytes; larger ones than needed occur. */
 const LARGE_BEFORE = 0xfe
@@ -37,49 +36,14 @@ const INT_4_FIRST = 0xf1
 const INT_4_LAST = 0xfd
 const INT_8 = 0xfe
 
-const NO_BYTES = new Uint8Array(0)
-
-export class ZiplistReader implements PackedReader {
-  count = 0
-  #bytes: Uint8Array = NO_BYTES
-  #at = 0
-  /** Where the end byte of the whole stands; elements end at it. */
-  #last = 0
-  /** Where the element begins that was given last. */
-  #start = 0
-  /** Elements given. */
-  #given = 0
-  /** Where the string begins, in the bytes and in the part. */
-  #from = 0
-  #offset = 0
-  #plain = true
-  #odd: Odd | undefined
+export class ZiplistReader extends PackedReader {
+  protected readonly format = 'ziplist'
   #beforeTold = false
 
   /** @throws FormatError `rdb.ziplist.size`, `rdb.ziplist.end`: servers refuse both */
   open(text: Slice, offset: number, plain: boolean, odd: Odd | undefined): void {
-    const { bytes, at, end, length } = text
-    if (length <= HEADER_SIZE) throw corrupt('rdb.ziplist.size', offset, `a ziplist of only ${length} bytes`)
-    const size = uint32At(bytes, at)
-    if (size !== length)
-      throw corrupt('rdb.ziplist.size', offset, `a ziplist of ${length} bytes says that it has ${size}`)
-    if (bytes[end - 1] !== END) throw corrupt('rdb.ziplist.end', offset, 'a ziplist without its end byte')
-    const count = bytes[at + 8] | (bytes[at + 9] << 8)
-    this.count = count === COUNT_UNKNOWN ? -1 : count
-    this.#bytes = bytes
-    this.#at = at + HEADER_SIZE
-    this.#last = end - 1
-    this.#start = at + HEADER_SIZE
-    this.#given = 0
-    this.#from = at
-    this.#offset = offset
-    this.#plain = plain
-    this.#odd = odd
+    this.beginSized(text, HEADER_SIZE, offset, plain, odd)
     this.#beforeTold = false
-  }
-
-  get offset(): number {
-    return this.#offsetOf(this.#start)
   }
 
   /**
@@ -89,26 +53,26 @@ export class ZiplistReader implements PackedReader {
    * @throws FormatError `rdb.ziplist.element`
    */
   next(slice: Slice): boolean {
-    const bytes = this.#bytes
-    const start = this.#at
-    if (bytes[start] === END) return this.#end()
+    const bytes = this.bytes
+    const start = this.at
+    if (bytes[start] === END) return this.end()
     const large = bytes[start] === LARGE_BEFORE
     const at = large ? start + 5 : start + 1
-    if (at >= this.#last) throw this.#leaves(start)
+    if (at >= this.last) throw this.leaves(start)
     const before = large ? uint32At(bytes, start + 1) : bytes[start]
-    if (before !== start - this.#start) this.#checkBefore(start, before)
+    if (before !== start - this.start) this.#checkBefore(start, before)
     const first = bytes[at]
     let end = at + 1
     if (first < TEXT_14) {
       end += first
-      if (end > this.#last) throw this.#leaves(start)
+      if (end > this.last) throw this.leaves(start)
       slice.set(bytes, at + 1, end)
     } else {
       end = this.#larger(bytes, start, at, first, slice)
     }
-    this.#start = start
-    this.#at = end
-    this.#given++
+    this.start = start
+    this.at = end
+    this.given++
     return true
   }
 
@@ -118,16 +82,16 @@ export class ZiplistReader implements PackedReader {
     if (head === at)
       throw corrupt(
         'rdb.ziplist.element',
-        this.#offsetOf(start),
+        this.offsetOf(start),
         `0x${first.toString(16)} starts no element of a ziplist`,
       )
-    if (head > this.#last) throw this.#leaves(start)
+    if (head > this.last) throw this.leaves(start)
     if (first < INT_16) {
       const length =
         first < TEXT_32
           ? ((first & 0x3f) << 8) | bytes[at + 1]
           : ((bytes[at + 1] << 24) | (bytes[at + 2] << 16) | (bytes[at + 3] << 8) | bytes[at + 4]) >>> 0
-      if (head + length > this.#last) throw this.#leaves(start)
+      if (head + length > this.last) throw this.leaves(start)
       slice.set(bytes, head, head + length)
       return head + length
     }
@@ -141,42 +105,29 @@ export class ZiplistReader implements PackedReader {
   }
 
   #checkBefore(start: number, before: number): void {
-    if (this.#odd === undefined || this.#beforeTold) return
+    if (this.odd === undefined || this.#beforeTold) return
     this.#beforeTold = true
-    this.#odd(
+    this.odd(
       'rdb.ziplist.prevlen',
-      this.#offsetOf(start),
-      `an element of a ziplist stands behind one of ${start - this.#start} bytes and says ${before}`,
+      this.offsetOf(start),
+      `an element of a ziplist stands behind one of ${start - this.start} bytes and says ${before}`,
     )
   }
 
-  #end(): false {
-    const odd = this.#odd
-    this.#odd = undefined
+  protected override end(): false {
+    const { odd } = this
+    super.end()
     if (odd === undefined) return false
-    const behind = this.#last - this.#at
-    if (behind > 0)
-      odd('rdb.ziplist.behind', this.#offsetOf(this.#at), `${behind} bytes behind the end byte of a ziplist`)
-    if (this.count >= 0 && this.count !== this.#given)
-      odd(
-        'rdb.ziplist.count',
-        this.#offset,
-        `a ziplist of ${this.#given} elements says that it has ${this.count}`,
-      )
-    const tail = uint32At(this.#bytes, this.#from + 4)
-    const last = this.#start - this.#from
+    const tail = uint32At(this.bytes, this.from + TAIL_AT)
+    const last = this.start - this.from
     // Of an empty one, servers only ask that it be inside.
-    if (this.#given > 0 ? tail !== last : tail > this.#last - this.#from)
-      odd('rdb.ziplist.tail', this.#offset, `the last element of a ziplist begins at ${last}, not at ${tail}`)
+    if (this.given > 0 ? tail !== last : tail > this.last - this.from)
+      odd(
+        'rdb.ziplist.tail',
+        this.offsetOf(this.from),
+        `the last element of a ziplist begins at ${last}, not at ${tail}`,
+      )
     return false
-  }
-
-  #offsetOf(at: number): number {
-    return this.#plain ? this.#offset + at - this.#from : this.#offset
-  }
-
-  #leaves(at: number): FormatError {
-    return corrupt('rdb.ziplist.element', this.#offsetOf(at), 'an element reaches beyond its ziplist')
   }
 }
 
@@ -219,28 +170,17 @@ function integerSize(value: number | bigint): number {
 /** By the size of integer and encoding. */
 const INTEGER_ENCODINGS = [0, 0, INT_8, INT_16, INT_24, INT_32, 0, 0, 0, INT_64]
 
-const SMALLEST = 256
-/** A buffer that was needed once for something large is not kept. */
-const LARGEST_KEPT = 1 << 20
-const LARGEST_SIZE = 0xffff_ffff
-
-export class ZiplistWriter implements PackedWriter {
-  count = 0
-  #buffer: Uint8Array = new Uint8Array(SMALLEST)
-  #end = HEADER_SIZE
+export class ZiplistWriter extends PackedWriter {
   /** Where the last element begins. */
   #tail = HEADER_SIZE
-  readonly #whole = new Slice()
 
-  get size(): number {
-    return this.#end + 1
+  constructor() {
+    super(HEADER_SIZE)
   }
 
-  reset(): void {
-    this.count = 0
-    this.#end = HEADER_SIZE
+  override reset(): void {
+    super.reset()
     this.#tail = HEADER_SIZE
-    if (this.#buffer.length > LARGEST_KEPT) this.#buffer = new Uint8Array(SMALLEST)
   }
 
   /** Bytes that `append` would add. */
@@ -251,31 +191,23 @@ export class ZiplistWriter implements PackedWriter {
     return this.#beforeSize() + size
   }
 
-  /** @throws RangeError beyond 4 GiB, which the format cannot say */
-  append(element: Slice): void {
-    const { bytes, at, end } = element
-    const value = integerIn(bytes, at, end)
-    if (value === undefined) this.#appendText(bytes, at, end - at)
-    else this.#appendInteger(value)
-    this.count++
-  }
-
-  #appendInteger(value: number | bigint): void {
+  appendInteger(value: number | bigint): void {
     const size = integerSize(value)
     const at = this.#begin(size)
     if (size === 1) {
-      this.#buffer[at] = INT_4_FIRST + Number(value)
+      this.buffer[at] = INT_4_FIRST + Number(value)
     } else {
-      this.#buffer[at] = INTEGER_ENCODINGS[size]
-      putInteger(this.#buffer, at + 1, value, size - 1)
+      this.buffer[at] = INTEGER_ENCODINGS[size]
+      putInteger(this.buffer, at + 1, value, size - 1)
     }
-    this.#end = at + size
+    this.end = at + size
+    this.count++
   }
 
-  #appendText(bytes: Uint8Array, from: number, length: number): void {
+  protected appendText(bytes: Uint8Array, from: number, length: number): void {
     const head = textHead(length)
     const at = this.#begin(head + length)
-    const buffer = this.#buffer
+    const buffer = this.buffer
     const to = at + head
     if (head === 1) {
       buffer[at] = length
@@ -292,15 +224,16 @@ export class ZiplistWriter implements PackedWriter {
       buffer[to - 1] = length
       buffer.set(bytes.subarray(from, from + length), to)
     }
-    this.#end = to + length
+    this.end = to + length
+    this.count++
   }
 
   /** Writes what stands before an element of `size`; gives where that goes. */
   #begin(size: number): number {
-    const before = this.#end - this.#tail
-    const start = this.#end
+    const before = this.end - this.#tail
+    const start = this.end
     const beforeSize = this.#beforeSize()
-    const buffer = this.#room(beforeSize + size)
+    const buffer = this.room(beforeSize + size)
     if (beforeSize === 1) {
       buffer[start] = before
     } else {
@@ -312,28 +245,12 @@ export class ZiplistWriter implements PackedWriter {
   }
 
   #beforeSize(): number {
-    return this.#end - this.#tail < LARGE_BEFORE ? 1 : 5
+    return this.end - this.#tail < LARGE_BEFORE ? 1 : 5
   }
 
-  finish(): Slice {
-    const buffer = this.#room(0)
-    const { size } = this
-    putInteger(buffer, 0, size, 4)
-    putInteger(buffer, 4, this.#tail, 4)
-    putInteger(buffer, 8, Math.min(this.count, COUNT_UNKNOWN), 2)
-    buffer[size - 1] = END
-    return this.#whole.set(buffer, 0, size)
-  }
-
-  /** The buffer, with room for so many bytes and the end. */
-  #room(more: number): Uint8Array {
-    const size = this.size + more
-    if (size > this.#buffer.length) {
-      if (size > LARGEST_SIZE) throw new RangeError('a ziplist cannot have more than 4 GiB')
-      const larger = new Uint8Array(Math.min(2 * size, LARGEST_SIZE))
-      larger.set(this.#buffer.subarray(0, this.#end))
-      this.#buffer = larger
-    }
-    return this.#buffer
+  override finish(): Slice {
+    const whole = super.finish()
+    putInteger(whole.bytes, TAIL_AT, this.#tail, 4)
+    return whole
   }
 }

@@ -1,7 +1,7 @@
-import { corrupt, type FormatError } from '../../bytes/errors.ts'
+import { corrupt } from '../../bytes/errors.ts'
 import { uint32At } from '../../bytes/little-endian.ts'
 import type { Slice } from '../../values/slice.ts'
-import type { Odd, PackedReader } from './packed.ts'
+import { type Odd, PackedReader } from './packed.ts'
 
 /**
  * A small hash, until Redis 2.4. Numbers low byte first:
@@ -20,24 +20,9 @@ const COUNT_UNKNOWN = 254
 const LONG = 0xfe
 const END = 0xff
 
-const NO_BYTES = new Uint8Array(0)
-
 /** Gives names and values in turn. */
-export class ZipmapReader implements PackedReader {
-  count = 0
-  #bytes: Uint8Array = NO_BYTES
-  #at = 0
-  /** Where the end byte of the whole stands; pairs end at it. */
-  #last = 0
-  /** Where the name or value begins that was given last. */
-  #start = 0
-  /** Names and values given. */
-  #given = 0
-  /** Where the string begins, in the bytes and in the part. */
-  #from = 0
-  #offset = 0
-  #plain = true
-  #odd: Odd | undefined
+export class ZipmapReader extends PackedReader {
+  protected readonly format = 'zipmap'
 
   /** @throws FormatError `rdb.zipmap.size`, `rdb.zipmap.end`, `rdb.zipmap.empty`: servers refuse them */
   open(text: Slice, offset: number, plain: boolean, odd: Odd | undefined): void {
@@ -46,19 +31,7 @@ export class ZipmapReader implements PackedReader {
     if (bytes[end - 1] !== END) throw corrupt('rdb.zipmap.end', offset, 'a zipmap without its end byte')
     if (bytes[at + HEADER_SIZE] === END) throw corrupt('rdb.zipmap.empty', offset, 'a zipmap without fields')
     this.count = bytes[at] === COUNT_UNKNOWN ? -1 : 2 * bytes[at]
-    this.#bytes = bytes
-    this.#at = at + HEADER_SIZE
-    this.#last = end - 1
-    this.#start = at
-    this.#given = 0
-    this.#from = at
-    this.#offset = offset
-    this.#plain = plain
-    this.#odd = odd
-  }
-
-  get offset(): number {
-    return this.#offsetOf(this.#start)
+    this.begin(text, HEADER_SIZE, end - 1, offset, plain, odd)
   }
 
   /**
@@ -67,54 +40,30 @@ export class ZipmapReader implements PackedReader {
    * @throws FormatError `rdb.zipmap.element`
    */
   next(slice: Slice): boolean {
-    const bytes = this.#bytes
-    const start = this.#at
-    const isName = (this.#given & 1) === 0
-    if (isName && bytes[start] === END) return this.#end()
+    const bytes = this.bytes
+    const start = this.at
+    const isName = (this.given & 1) === 0
+    if (isName && bytes[start] === END) return this.end('fields', 2)
     const long = bytes[start] >= LONG
     // A value's length is followed by how many bytes are free behind it.
     const from = start + (long ? 5 : 1) + (isName ? 0 : 1)
-    if (from > this.#last) throw this.#leaves(start)
+    if (from > this.last) throw this.leaves(start)
     const length = long ? uint32At(bytes, start + 1) : bytes[start]
     // Servers look for the text behind the shortest form that a length could have, and refuse what they find there.
     if (long && length < LONG)
       throw corrupt(
         'rdb.zipmap.element',
-        this.#offsetOf(start),
+        this.offsetOf(start),
         `a length of ${length} in a zipmap takes five bytes`,
       )
     const end = from + length
     const next = isName ? end : end + bytes[from - 1]
     // The end byte, which is behind every pair, cannot be where a value begins.
-    if (next > this.#last || (isName && next === this.#last)) throw this.#leaves(start)
+    if (next > this.last || (isName && next === this.last)) throw this.leaves(start)
     slice.set(bytes, from, end)
-    this.#start = start
-    this.#at = next
-    this.#given++
+    this.start = start
+    this.at = next
+    this.given++
     return true
-  }
-
-  #end(): false {
-    const odd = this.#odd
-    this.#odd = undefined
-    if (odd === undefined) return false
-    const behind = this.#last - this.#at
-    if (behind > 0)
-      odd('rdb.zipmap.behind', this.#offsetOf(this.#at), `${behind} bytes behind the end byte of a zipmap`)
-    if (this.count >= 0 && this.count !== this.#given)
-      odd(
-        'rdb.zipmap.count',
-        this.#offset,
-        `a zipmap of ${this.#given / 2} fields says that it has ${this.count / 2}`,
-      )
-    return false
-  }
-
-  #offsetOf(at: number): number {
-    return this.#plain ? this.#offset + at - this.#from : this.#offset
-  }
-
-  #leaves(at: number): FormatError {
-    return corrupt('rdb.zipmap.element', this.#offsetOf(at), 'a name or value reaches beyond its zipmap')
   }
 }

@@ -9,6 +9,7 @@ import { lengthAt, lengthSize } from '../../../src/rdb/length.ts'
 import { Slice } from '../../../src/values/slice.ts'
 import { everySplit } from '../../helpers/chunks.ts'
 import { foundServers } from '../../helpers/servers.ts'
+import { noise } from '../build.ts'
 
 /** Bytes that the WebAssembly module takes at once. */
 const BLOCK = 262_144
@@ -76,17 +77,6 @@ function typed<T>(run: () => T): T | undefined {
     expect(error).toMatchObject({ code: 'rdb.lzf', kind: 'corrupt', offset: 7 })
     return undefined
   }
-}
-
-/** Bytes that hardly repeat. */
-function noise(size: number, seed = 1): Buffer {
-  const bytes = Buffer.alloc(size)
-  let state = seed
-  for (let i = 0; i < size; i++) {
-    state = (Math.imul(state, 1664525) + 1013904223) | 0
-    bytes[i] = state >>> 24
-  }
-  return bytes
 }
 
 function sentences(size: number): Buffer {
@@ -164,7 +154,7 @@ describe('compressLzf', () => {
 
   it('refers 8192 bytes back and no further', () => {
     const text = (between: number) =>
-      Buffer.concat([Buffer.from('the same'), noise(between), Buffer.from('the same')])
+      Buffer.concat([Buffer.from('the same'), noise(between, 1), Buffer.from('the same')])
     // 8192 bytes of noise take 8448, whatever is saved behind them: only the zeros make it worth the while.
     const zeros = Buffer.alloc(1000)
     const near = compress(Buffer.concat([text(8184), zeros]))!
@@ -328,6 +318,15 @@ describe('decompressLzf and LzfCheck', () => {
     const source = Uint8Array.from([2, 97, 98, 99, 0x20, 0, 0xe0, 3, 4])
     for (const pieces of everySplit(source)) expect(checked([...pieces], 18)).toBe(true)
     expect(checked([source], 17)).toBeUndefined()
+  })
+
+  it('refuses a size that no memory holds, however much is compressed', () => {
+    const compressed = new Uint8Array(50_000_000)
+    for (const decompress of [
+      () => decompressLzf(compressed, 0, compressed.length, 2 ** 32, 7),
+      () => decompressLzfInto(new Slice(), compressed, 0, compressed.length, 2 ** 32, 7),
+    ])
+      expect(decompress).toThrow(expect.objectContaining({ code: 'rdb.lzf', offset: 7 }))
   })
 
   it('counts sizes that no memory holds', () => {

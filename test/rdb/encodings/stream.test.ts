@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { StreamReader, type StreamVersion, StreamWriter } from '../../../src/rdb/encodings/stream.ts'
+import { compressLzf } from '../../../src/rdb/encodings/lzf.ts'
+import { StreamReader, type StreamVersion } from '../../../src/rdb/encodings/stream.ts'
+import { StreamWriter } from '../../../src/rdb/encodings/stream-writer.ts'
 import { type ElementSink, IgnoredElements, type StreamState } from '../../../src/values/elements.ts'
 import { Slice } from '../../../src/values/slice.ts'
 import { foundServers } from '../../helpers/servers.ts'
@@ -79,6 +81,27 @@ describe('StreamReader', () => {
       for (let size = 0; size < value.length; size++)
         expect(read(VERSIONS[type], value.subarray(0, size)).end).toBe('short')
     }
+  })
+
+  /** A stream of nothing but groups, of which nothing but their names are known. */
+  const groups = (...names: Uint8Array[]) =>
+    bytes([0, 0, 0, 0], len(names.length), ...names.map(name => [name, 0, 0, 0, 0]))
+
+  it('finds groups of the same name, also of a long one', () => {
+    const [long, other] = ['a', 'b'].map(end => str(`${'x'.repeat(1000)}${end}`))
+    expect(read(1, groups(long, str('x'), other)).end).toBe('done')
+    expect(read(1, groups(long, str('x'), other, long)).end).toMatch(/^rdb\.stream\.duplicate/)
+  })
+
+  it('takes no longer for names that begin alike, and are long only decompressed', () => {
+    const target = new Uint8Array(1000)
+    // A minute, if each was compared with all: longer than a test may take.
+    const names = Array.from({ length: 8000 }, (_, i) => {
+      const name = Buffer.from(`${'x'.repeat(20_000)}${i + 1000}`)
+      const size = compressLzf(name, 0, name.length, target, 0)
+      return bytes(0xc3, len(size), len(name.length), target.slice(0, size))
+    })
+    expect(read(1, groups(...names)).end).toBe('done')
   })
 
   it('passes over deleted entries, and gives fields with the names of the node or their own', () => {
