@@ -30,6 +30,11 @@ export interface RdbTarget {
   readonly release: string | undefined
   /** How small collections are packed. */
   readonly packing: 'ziplist' | 'listpack'
+  /**
+   * In which form it has back-lengths in listpacks of which there are two (listpack.ts); undefined where neither can be
+   * counted on, and elements with one are not packed.
+   */
+  readonly backLengths: 'wide' | 'narrow' | undefined
   /** The highest type that means the same under both magics and loads here. */
   readonly highestType: number
   readonly streams: 1 | 2 | 3
@@ -65,6 +70,7 @@ const REDIS_6_2: Line = {
   magic: 'REDIS',
   version: 9,
   packing: 'ziplist',
+  backLengths: 'wide',
   highestType: 15,
   streams: 1,
   fieldExpiry: undefined,
@@ -91,7 +97,14 @@ const REDIS_7_4: Line = {
 const REDIS_8_0: Line = { ...REDIS_7_4, vectorSets: true }
 const VALKEY_7_2: Line = { ...REDIS_7_2, family: 'valkey' }
 const VALKEY_8: Line = { ...VALKEY_7_2, longestPackedItem: PACKED_LIMITS.node }
-const VALKEY_9: Line = { ...VALKEY_8, magic: 'VALKEY', version: 80, fieldExpiry: 'valkey' }
+const VALKEY_9: Line = {
+  ...VALKEY_8,
+  magic: 'VALKEY',
+  version: 80,
+  fieldExpiry: 'valkey',
+  // Some release of this line changed it; 9.1.2 has it changed.
+  backLengths: undefined,
+}
 
 export const RDB_TARGETS: Readonly<Record<TargetName, RdbTarget>> = {
   'redis-6.2': { name: 'redis-6.2', release: '6.2.0', ...REDIS_6_2 },
@@ -103,9 +116,16 @@ export const RDB_TARGETS: Readonly<Record<TargetName, RdbTarget>> = {
   'valkey-8.0': { name: 'valkey-8.0', release: '8.0.0', ...VALKEY_8 },
   'valkey-8.1': { name: 'valkey-8.1', release: '8.1.0', ...VALKEY_8 },
   'valkey-9.0': { name: 'valkey-9.0', release: '9.0.0', ...VALKEY_9 },
-  'valkey-9.1': { name: 'valkey-9.1', release: '9.1.0', ...VALKEY_9 },
+  'valkey-9.1': { name: 'valkey-9.1', release: '9.1.0', ...VALKEY_9, backLengths: 'narrow' },
   // What redis 7.0 writes, and every server here loads.
-  common: { name: 'common', release: undefined, ...REDIS_7_0, family: undefined },
+  common: {
+    name: 'common',
+    release: undefined,
+    ...REDIS_7_0,
+    family: undefined,
+    backLengths: undefined,
+    longestPackedItem: PACKED_LIMITS.node,
+  },
 }
 
 /** Of the oldest first, as they are to be listed; `common` last. */

@@ -3,7 +3,7 @@ import { JobError } from '../bytes/errors.ts'
 import { type ElementSink, type Kind, NO_EXPIRY, type StreamState } from '../values/elements.ts'
 import { Slice } from '../values/slice.ts'
 import { IntsetWriter } from './encodings/intset.ts'
-import { ListpackWriter } from './encodings/listpack.ts'
+import { dividesServers, ListpackWriter } from './encodings/listpack.ts'
 import type { PackedWriter } from './encodings/packed.ts'
 import { StreamWriter } from './encodings/stream-writer.ts'
 import { Texts } from './encodings/texts.ts'
@@ -108,8 +108,9 @@ export class ValueWriter implements ElementSink {
     this.#output = output
     this.#modules = modules
     this.#refuse = refuse
-    this.#packer = target.packing === 'ziplist' ? new ZiplistWriter() : new ListpackWriter()
-    this.#streams = new StreamWriter(output)
+    const listpacks = { narrow: target.backLengths === 'narrow' }
+    this.#packer = target.packing === 'ziplist' ? new ZiplistWriter() : new ListpackWriter(listpacks)
+    this.#streams = new StreamWriter(output, listpacks)
   }
 
   /**
@@ -276,6 +277,10 @@ export class ValueWriter implements ElementSink {
 
   field(name: Slice, value: Slice, expireAtMs: bigint): void {
     if (this.#kind === 'stream') {
+      if (this.#target.backLengths === undefined) {
+        if (dividesServers(name)) this.#refuseSize(name)
+        if (dividesServers(value)) this.#refuseSize(value)
+      }
       this.#streams.field(name, value)
       return
     }
@@ -292,6 +297,10 @@ export class ValueWriter implements ElementSink {
     if (name.length <= PACKED_LIMITS.element && value.length <= PACKED_LIMITS.element) return
     this.#short = false
     if (this.#announced >= 0 && !this.#mayExpire) this.#goPlain()
+  }
+
+  #refuseSize({ length }: Slice): never {
+    this.#refuse(`a stream with a name or value of ${length} bytes, which servers keep in different forms`)
   }
 
   #checkExpiry(expireAtMs: bigint): void {

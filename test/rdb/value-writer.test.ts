@@ -268,6 +268,20 @@ describe('what the target cannot hold', () => {
     )
   })
 
+  it('is a text in a stream whose form in a listpack no server shares with all others', () => {
+    const stream = (size: number): Feed => {
+      return sink => {
+        sink.begin('stream', 1)
+        sink.entry(1n, 0n, 1)
+        sink.field(slice('name'), slice('x'.repeat(size)), NO_EXPIRY)
+      }
+    }
+    expect(refusal(RDB_TARGETS.common, stream(16_377))).toBe('none')
+    expect(refusal(RDB_TARGETS.common, stream(16_378))).toContain('a name or value of 16378 bytes')
+    expect(refusal(RDB_TARGETS['valkey-9.0'], stream(16_378))).toContain('cannot hold')
+    expect(refusal(RDB_TARGETS['valkey-9.1'], stream(16_378))).toBe('none')
+  })
+
   it('is a field that expires, where there are none or none so late', () => {
     for (const name of TARGET_NAMES) {
       const holds = ['redis-7.4', 'redis-8.0', 'valkey-9.0', 'valkey-9.1'].includes(name)

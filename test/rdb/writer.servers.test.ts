@@ -167,7 +167,73 @@ function expiring(target: RdbTarget, expireAtMs: bigint): Buffer {
   return Buffer.from(writer.take())
 }
 
+/** Bytes of texts whose back-lengths in listpacks have two forms (encodings/listpack.ts), and of their neighbours. */
+const BORDERS = [16_377, 16_378, 16_379, 2_097_146]
+
+/** A list, and a stream, with an item or a value of each size; without the stream where the target refuses one. */
+function bordering(target: RdbTarget): { file: Buffer; streams: boolean } {
+  const streams = target.backLengths !== undefined
+  const writer = new RdbWriter(target)
+  const begin = (key: string) =>
+    writer.entry({ key: new Slice().set(Buffer.from(key)), expireAtMs: NO_EXPIRY, idle: -1, frequency: -1 })
+  const texts = BORDERS.map(size => new Slice().set(Buffer.alloc(size, 'x')))
+  const list = begin('list')
+  list.begin('list', texts.length)
+  for (const text of texts) list.item(text)
+  list.end()
+  const name = new Slice().set(Buffer.from('name'))
+  const state = {
+    lastId: { ms: 9n, seq: 9n },
+    firstId: { ms: 1n, seq: 0n },
+    maxDeletedId: { ms: 0n, seq: 0n },
+  }
+  if (streams) {
+    const stream = begin('stream')
+    stream.begin('stream', texts.length)
+    for (const [i, text] of texts.entries()) {
+      stream.entry(BigInt(i + 1), 0n, 1)
+      stream.field(name, text, NO_EXPIRY)
+    }
+    stream.state({ ...state, length: BigInt(texts.length), entriesAdded: BigInt(texts.length) })
+    stream.end()
+  }
+  writer.finish()
+  return { file: Buffer.from(writer.take()), streams }
+}
+
 describe.skipIf(SERVERS.length === 0)('a real server', () => {
+  it('loads, and reads from both ends, what other servers keep in another form', async () => {
+    const jobs = TARGET_NAMES.flatMap(name =>
+      SERVERS.filter(server => promises(RDB_TARGETS[name], server))
+        // Where the line of the server differs from that of the target, its form may too.
+        .filter(
+          server =>
+            name === 'common' || RDB_TARGETS[server.name].backLengths === RDB_TARGETS[name].backLengths,
+        )
+        .map(server => ({ name, server })),
+    )
+    await forEachParallel(jobs, async ({ name, server }) => {
+      const { file, streams } = bordering(RDB_TARGETS[name])
+      const loaded = await server.load(file, { as: 'base' })
+      try {
+        const what = `${name} on ${server.name}`
+        expect(loaded.started, `${what}: ${loaded.log}`).toBe(true)
+        const sizes = (replies: Reply) => (replies as Buffer[]).map(item => item.length)
+        expect(sizes(await loaded.query('LRANGE', 'list', 0, -1)), what).toEqual(BORDERS)
+        // From its tail.
+        expect(((await loaded.query('LINDEX', 'list', -2)) as Buffer).length, what).toBe(BORDERS.at(-2))
+        if (!streams) return
+        const entries = (await loaded.query('XREVRANGE', 'stream', '+', '-')) as [Buffer, Buffer[]][]
+        expect(
+          entries.map(([, [, text]]) => text.length),
+          what,
+        ).toEqual(BORDERS.toReversed())
+      } finally {
+        await loaded.stop()
+      }
+    })
+  })
+
   it.each(fixtures().map(({ name, bytes }) => [name, bytes] as const))(
     'has the same after loading %s and after loading it written anew, for every target that it loads',
     async (name, file) => {

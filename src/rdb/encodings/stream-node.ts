@@ -2,7 +2,7 @@ import { integerIn } from '../../bytes/decimal.ts'
 import { corrupt, type FormatError } from '../../bytes/errors.ts'
 import { type ElementSink, NO_EXPIRY } from '../../values/elements.ts'
 import { Slice } from '../../values/slice.ts'
-import { ListpackReader, ListpackWriter } from './listpack.ts'
+import { type ListpackOptions, ListpackReader, ListpackWriter } from './listpack.ts'
 import type { Odd } from './packed.ts'
 import { Texts } from './texts.ts'
 
@@ -248,7 +248,7 @@ const COUNT_AT = 6
 
 /** Packs entries into nodes, as servers do that add one after the other. */
 export class NodeWriter {
-  readonly #packed = new ListpackWriter()
+  readonly #packed: ListpackWriter
   readonly #done: (ms: bigint, seq: bigint, node: Slice) => void
   readonly #names = new Texts()
   /** Names and values of the entry that is not whole, in turns. */
@@ -263,8 +263,9 @@ export class NodeWriter {
   readonly #other = new Slice()
 
   /** @param done given each whole node; the slice is void afterwards */
-  constructor(done: (ms: bigint, seq: bigint, node: Slice) => void) {
+  constructor(done: (ms: bigint, seq: bigint, node: Slice) => void, options: ListpackOptions = {}) {
     this.#done = done
+    this.#packed = new ListpackWriter(options)
   }
 
   begin(): void {

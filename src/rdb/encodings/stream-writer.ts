@@ -1,5 +1,6 @@
 import type { StreamState } from '../../values/elements.ts'
 import type { Slice } from '../../values/slice.ts'
+import type { ListpackOptions } from './listpack.ts'
 import type { ValueOutput } from './output.ts'
 import { isBefore, NodeWriter } from './stream-node.ts'
 
@@ -51,11 +52,11 @@ export class StreamWriter {
   #lastSeq = 0n
   #entries = 0
 
-  constructor(out: ValueOutput) {
+  constructor(out: ValueOutput, options: ListpackOptions = {}) {
     this.#out = out
     this.#nodeWriter = new NodeWriter((ms, seq, { bytes, at, end }) => {
       this.#nodes.push({ ms, seq, bytes: bytes.slice(at, end) })
-    })
+    }, options)
   }
 
   /** Begins with a value. */
