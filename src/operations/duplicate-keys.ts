@@ -49,35 +49,46 @@ export class DuplicateKeys {
    * Takes the keys of a batch.
    *
    * @param passedOver offsets, rising, of those entries that are no keys to servers
+   * @param prints fingerprints of the keys, two words each, with the database as salt; zeros where they are to be made
+   *   yet. Written to.
    */
-  add(entries: EntryBatch, passedOver: readonly number[]): void {
-    const prints = this.#prints
-    const keys = entries.count
-    for (let i = 0; i < keys; i++) this.#print(entries, i)
+  add(entries: EntryBatch, passedOver: readonly number[], prints: Int32Array = this.#prints.fill(0)): void {
+    const count = Math.min(entries.count, MOST_KEYS - this.#count)
+    for (let i = 0; i < count; i++)
+      if ((prints[2 * i] | prints[2 * i + 1]) === 0) this.#print(entries, i, prints)
+    for (let i = 0, passed = 0; passed < passedOver.length && i < count; i++) {
+      if (passedOver[passed] !== entries.offset[i]) continue
+      prints.fill(0, 2 * i, 2 * i + 2)
+      passed++
+    }
+    this.#note(entries, prints, count)
+    this.#keep(prints, count)
+  }
+
+  /** Sets the bits of keys, and remembers those whose bit was set already. */
+  #note(entries: EntryBatch, prints: Int32Array, count: number): void {
     this.#bits ??= new Int32Array(BITS / 32)
     const bits = this.#bits
-    let piece = this.#pieces[this.#pieces.length - 1] ?? new Int32Array(0)
-    let passed = 0
-    for (let i = 0; i < keys; i++) {
+    for (let i = 0; i < count; i++) {
       const first = prints[2 * i]
-      const second = prints[2 * i + 1]
-      if (passed < passedOver.length && passedOver[passed] === entries.offset[i]) {
-        passed++
-        continue
-      }
-      if ((first | second) === 0 || this.#count === MOST_KEYS) continue
+      if ((first | prints[2 * i + 1]) === 0) continue
       const word = (first >>> 5) & (BITS / 32 - 1)
       const set = bits[word]
       const bit = 1 << (first & 31)
       if ((set & bit) !== 0) this.#suspect(entries, i)
       else bits[word] = set | bit
-      const place = 2 * (this.#count++ % PIECE)
-      if (place === 0) {
-        piece = new Int32Array(2 * PIECE)
-        this.#pieces.push(piece)
-      }
-      piece[place] = first
-      piece[place + 1] = second
+    }
+  }
+
+  /** Adds to the list of all fingerprints. */
+  #keep(prints: Int32Array, count: number): void {
+    for (let from = 0; from < count; ) {
+      const place = this.#count % PIECE
+      if (place === 0) this.#pieces.push(new Int32Array(2 * PIECE))
+      const taken = Math.min(count - from, PIECE - place)
+      this.#pieces[this.#pieces.length - 1].set(prints.subarray(2 * from, 2 * (from + taken)), 2 * place)
+      this.#count += taken
+      from += taken
     }
   }
 
@@ -97,25 +108,24 @@ export class DuplicateKeys {
     const met = new Uint8Array(table.size)
     let suspect = 0
     for (let from = 0; from < this.#count && suspect < this.#suspects; from += PIECE) {
-      const piece = this.#pieces[from / PIECE]
-      const count = Math.min(PIECE, this.#count - from)
-      for (let i = 0; i < count; i++) {
-        const first = piece[2 * i]
-        if ((sieve[(first >>> 5) & (SIEVE_BITS / 32 - 1)] & (1 << (first & 31))) === 0) continue
-        const slot = table.slotOf(piece, 2 * i)
-        if (slot < 0) continue
-        // All that is met again is suspected then.
+      const again = metAgain(
+        this.#pieces[from / PIECE],
+        Math.min(PIECE, this.#count - from),
+        sieve,
+        table,
+        met,
+      )
+      // All that is met again is suspected.
+      for (const i of again) {
         while (suspect < this.#suspects && this.#columns[4 * suspect] < from + i) suspect++
-        if (met[slot] === 1 && this.#columns[4 * suspect] === from + i) yield this.#duplicate(suspect)
-        met[slot] = 1
+        if (this.#columns[4 * suspect] === from + i) yield this.#duplicate(suspect)
       }
     }
   }
 
-  /** Puts the fingerprint of a key into its place; zeros where the key cannot be read. */
-  #print(entries: EntryBatch, i: number): void {
+  /** Puts the fingerprint of a key into its place, unless the key cannot be read. */
+  #print(entries: EntryBatch, i: number, prints: Int32Array): void {
     const { bytes, base, db } = entries
-    const prints = this.#prints
     const at = entries.key[i] - base
     const end = entries.value[i] - base
     const first = bytes[at]
@@ -125,8 +135,7 @@ export class DuplicateKeys {
       return
     }
     const key = keyOf(entries, i)
-    if (key === undefined) prints.fill(0, 2 * i, 2 * i + 2)
-    else fingerprint(key, 0, key.length, db, prints, 2 * i)
+    if (key !== undefined) fingerprint(key, 0, key.length, db, prints, 2 * i)
   }
 
   #suspect(entries: EntryBatch, i: number): void {
@@ -145,7 +154,7 @@ export class DuplicateKeys {
     }
     this.#kept.set(key, this.#keptSize)
     this.#keptSize += key.length
-    this.#columns.set([this.#count, entries.offset[i], entries.db, this.#keptSize], row)
+    this.#columns.set([this.#count + i, entries.offset[i], entries.db, this.#keptSize], row)
   }
 
   #duplicate(suspect: number): DuplicateKey {
@@ -154,6 +163,26 @@ export class DuplicateKeys {
     const from = suspect === 0 ? 0 : this.#columns[row - 1]
     return { db, offset, start: this.#kept.subarray(from, end) }
   }
+}
+
+/** Numbers of the fingerprints in a piece that are in the table and were met before; notes those that are met. */
+function metAgain(
+  piece: Int32Array,
+  count: number,
+  sieve: Int32Array,
+  table: FingerprintTable,
+  met: Uint8Array,
+): number[] {
+  const again: number[] = []
+  for (let i = 0; i < count; i++) {
+    const first = piece[2 * i]
+    if ((sieve[(first >>> 5) & (SIEVE_BITS / 32 - 1)] & (1 << (first & 31))) === 0) continue
+    const slot = table.slotOf(piece, 2 * i)
+    if (slot < 0) continue
+    if (met[slot] === 1) again.push(i)
+    met[slot] = 1
+  }
+  return again
 }
 
 function keyOf(entries: EntryBatch, i: number): Uint8Array | undefined {

@@ -5,7 +5,9 @@ import { randomFillSync } from 'node:crypto'
  * seed that is another one in every process: nobody can write a file in which two strings have the same.
  */
 
-const [SEED_FIRST, SEED_SECOND] = randomFillSync(new Int32Array(2))
+/** Two words, for those who make the same fingerprints elsewhere. */
+export const SEED = randomFillSync(new Int32Array(2))
+const [SEED_FIRST, SEED_SECOND] = SEED
 
 /** Puts the fingerprint of `bytes[at, end)` into two words from `place` on; never both are zero. */
 export function fingerprint(

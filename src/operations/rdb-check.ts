@@ -3,9 +3,11 @@ import { escapeBytes } from '../bytes/escape.ts'
 import { type Entry, EntryReader } from '../rdb/entries.ts'
 import type { EntryBatch, RdbEvent } from '../rdb/events.ts'
 import { type Magic, valueType } from '../rdb/format.ts'
+import { Sieve } from '../rdb/sieve.ts'
 import { decodeString, LZF } from '../rdb/strings.ts'
 import { loadsRdb, loadsType, SERVER_FACTS, serversIn } from '../servers/servers.ts'
 import { DuplicateKeys } from './duplicate-keys.ts'
+import { SEED } from './fingerprints.ts'
 import { FunctionCheck } from './function-check.ts'
 import type { Judgement } from './judgement.ts'
 import type { LogServer } from './log-server.ts'
@@ -37,6 +39,9 @@ export class RdbCheck {
     },
     { most: MOST_BYTES },
   )
+  #sieve: Sieve | undefined
+  /** Types below 32 that the server loads without a word, as a set of bits; undefined when that is to be found out. */
+  #loaded: number | undefined
   readonly #functions = new FunctionCheck()
   readonly #duplicates = new DuplicateKeys()
   /** Whose value is being decoded. */
@@ -57,10 +62,12 @@ export class RdbCheck {
       case 'header':
         this.#header = event
         this.#server.noteMagic(event.magic)
+        this.#loaded = undefined
         this.#reader.event(event)
         return
       case 'aux':
         this.#server.noteAux(event.name, event.value)
+        this.#loaded = undefined
         return
       case 'piece':
         if (event.first) {
@@ -122,14 +129,33 @@ export class RdbCheck {
   #batch(event: RdbEvent & { kind: 'entries' }): void {
     const { entries, inPieces } = event
     this.keys += entries.count
-    this.#types(entries)
-    if (!inPieces) {
+    if (inPieces) {
+      this.#closely(event)
+      this.#duplicates.add(entries, this.#empty)
+    } else {
+      this.#sieve ??= new Sieve(SEED)
+      this.#loaded ??= this.#loadedTypes()
+      const { closely, prints } = this.#sieve
       this.#bytes = entries.bytes
       this.#base = entries.base
+      this.#sieve.look(entries, this.#loaded)
+      if (closely.count > 0) this.#closely({ ...event, entries: closely })
+      this.#duplicates.add(entries, this.#empty, prints)
     }
-    this.#reader.event(event)
-    this.#duplicates.add(entries, this.#empty)
     this.#empty.length = 0
+  }
+
+  #closely(event: RdbEvent & { kind: 'entries' }): void {
+    this.#types(event.entries)
+    this.#reader.event(event)
+  }
+
+  #loadedTypes(): number {
+    const magic = this.#header?.magic ?? 'REDIS'
+    let bits = 0
+    for (let type = 0; type < 32; type++)
+      if (type < MODULE_VALUE || loadsType(this.#server.name, magic, type)) bits |= 1 << type
+    return bits & ~(1 << MODULE_VALUE)
   }
 
   #types(entries: EntryBatch): void {
