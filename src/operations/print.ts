@@ -22,7 +22,7 @@ import { FirstFindings } from './first-findings.ts'
 import { FollowedSource, LogFollower } from './follow.ts'
 import { Judgement } from './judgement.ts'
 import { LogServer } from './log-server.ts'
-import { RdbCheck } from './rdb-check.ts'
+import { RdbSupport } from './rdb-support.ts'
 import type { LogOptions } from './verify.ts'
 
 /** Which commands are wanted: those that meet every condition. */
@@ -232,7 +232,7 @@ class PartPrinter implements PartVisitor {
   readonly #context: Context
   readonly #findings = new FirstFindings()
   readonly #judgement: Judgement
-  readonly #rdbCheck: RdbCheck
+  readonly #support: RdbSupport
   readonly #selected: Selected
   readonly #entries: EntryPrinter | undefined
   /** Ids of the commands that are left out. */
@@ -263,7 +263,7 @@ class PartPrinter implements PartVisitor {
     // Servers write a timestamp once a second, whatever part they are at.
     this.#context.time = time
     this.#judgement = new Judgement(part.name, this.#findings)
-    this.#rdbCheck = new RdbCheck(server, this.#judgement)
+    this.#support = new RdbSupport(server, this.#judgement)
     this.#leftOut = new Set([
       ...(options.selects ? [] : [ids.select]),
       ...(options.transactions ? [] : [ids.multi, ids.exec, ids.discard]),
@@ -344,7 +344,7 @@ class PartPrinter implements PartVisitor {
   }
 
   #closeRdb(): void {
-    this.#rdbCheck.end()
+    this.#support.end()
     if (this.#part.role !== 'incr') return
     const message = 'an RDB in the place of an incr part: servers load it, check-aof refuses it'
     this.#judgement.blame('damaged', 'part.rdb-incr', 0, message)
@@ -364,7 +364,7 @@ class PartPrinter implements PartVisitor {
   }
 
   rdb(event: RdbEvent): void | Promise<void> {
-    if (!DECODED.has(event.kind)) this.#rdbCheck.event(event)
+    this.#support.event(event)
     const entries = this.#entries
     if (entries === undefined || this.done) return
     entries.event(event)
@@ -434,8 +434,6 @@ class PartPrinter implements PartVisitor {
   }
 }
 
-/** What is decoded to be printed, and not looked at any closer: verify does that. */
-const DECODED: ReadonlySet<RdbEvent['kind']> = new Set(['entries', 'piece', 'function', 'template'])
 /** Bytes of commands after which they are handed on, in the middle of a window too. */
 const MUCH = 1 << 20
 /** Strings that take more are not kept where only their first bytes are wanted. */

@@ -1,16 +1,17 @@
 import { FormatError } from '../bytes/errors.ts'
 import { escapeBytes } from '../bytes/escape.ts'
 import { type Entry, EntryReader } from '../rdb/entries.ts'
-import type { EntryBatch, RdbEvent } from '../rdb/events.ts'
-import { type Magic, valueType } from '../rdb/format.ts'
+import type { RdbEvent } from '../rdb/events.ts'
+import type { Magic } from '../rdb/format.ts'
 import { Sieve } from '../rdb/sieve.ts'
 import { decodeString, LZF } from '../rdb/strings.ts'
-import { loadsRdb, loadsType, SERVER_FACTS, serversIn } from '../servers/servers.ts'
+import { loadsType, SERVER_FACTS, serversIn } from '../servers/servers.ts'
 import { DuplicateKeys } from './duplicate-keys.ts'
 import { SEED } from './fingerprints.ts'
 import { FunctionCheck } from './function-check.ts'
 import type { Judgement } from './judgement.ts'
 import type { LogServer } from './log-server.ts'
+import { RdbSupport } from './rdb-support.ts'
 import { ValueCheck, type ValueFault } from './value-check.ts'
 
 /** Bytes of a key that a message shows. */
@@ -28,6 +29,7 @@ export class RdbCheck {
   keys = 0
   readonly #server: LogServer
   readonly #judgement: Judgement
+  readonly #support: RdbSupport
   #header: { readonly magic: Magic; readonly version: number } | undefined
 
   readonly #values = new ValueCheck((fault, refusing) => this.#fault(fault, refusing))
@@ -55,18 +57,19 @@ export class RdbCheck {
   constructor(server: LogServer, judgement: Judgement) {
     this.#server = server
     this.#judgement = judgement
+    this.#support = new RdbSupport(server, judgement)
   }
 
   event(event: RdbEvent): void {
     switch (event.kind) {
       case 'header':
         this.#header = event
-        this.#server.noteMagic(event.magic)
+        this.#support.event(event)
         this.#loaded = undefined
         this.#reader.event(event)
         return
       case 'aux':
-        this.#server.noteAux(event.name, event.value)
+        this.#support.event(event)
         this.#loaded = undefined
         return
       case 'piece':
@@ -82,33 +85,12 @@ export class RdbCheck {
       case 'function':
         if (event.bytes !== undefined) this.#function(event.bytes, event.offset)
         return
-      case 'function-pre-release':
-        // Redis 7.0 itself still loads what its release candidates wrote.
-        if (this.#server.name !== 'redis-7.0') {
-          this.#refuse(
-            'rdb.opcode',
-            event.offset,
-            'functions in the form of a release candidate of Redis 7.0',
-          )
-        }
-        return
-      case 'slot':
-        if (!SERVER_FACTS[this.#server.name].slots) this.#refuse('rdb.opcode', event.offset, 'sizes of slots')
-        return
-      case 'slot-import':
-        this.#refuse('rdb.opcode', event.offset, 'a slot that is being imported')
-        return
       case 'template':
-        this.#refuse('rdb.opcode', event.offset, 'a template of hashes')
+        this.#support.event(event)
         this.#reader.event(event)
         return
-      case 'module-aux':
-        this.#judgement.warn(
-          'rdb.module',
-          event.offset,
-          'data of a module: a server loads it only with that module',
-        )
-        return
+      default:
+        this.#support.event(event)
     }
   }
 
@@ -120,10 +102,7 @@ export class RdbCheck {
         offset,
         `key "${escapeBytes(start, MAX_KEY)}" is there twice in database ${db}`,
       )
-    const server = this.#server.name
-    if (this.#header === undefined || loadsRdb(server, this.#header.magic, this.#header.version)) return
-    const { magic, version } = this.#header
-    this.#judgement.refuse('rdb.version', 0, 0, `${magic} version ${version}: ${server} does not load it`)
+    this.#support.end()
   }
 
   #batch(event: RdbEvent & { kind: 'entries' }): void {
@@ -146,7 +125,7 @@ export class RdbCheck {
   }
 
   #closely(event: RdbEvent & { kind: 'entries' }): void {
-    this.#types(event.entries)
+    this.#support.types(event.entries)
     this.#reader.event(event)
   }
 
@@ -156,25 +135,6 @@ export class RdbCheck {
     for (let type = 0; type < 32; type++)
       if (type < MODULE_VALUE || loadsType(this.#server.name, magic, type)) bits |= 1 << type
     return bits & ~(1 << MODULE_VALUE)
-  }
-
-  #types(entries: EntryBatch): void {
-    const server = this.#server.name
-    const magic = this.#header?.magic ?? 'REDIS'
-    for (let i = 0; i < entries.count; i++) {
-      const type = entries.type[i]
-      if (type < MODULE_VALUE) continue
-      if (type === MODULE_VALUE) {
-        // Vector sets are a module that is built in.
-        if (server !== 'redis-8.0') {
-          const message = `${this.#key(entries, i)} is a module's value: a server loads it only with that module`
-          this.#judgement.warn('rdb.module', entries.offset[i], message)
-        }
-      } else if (!loadsType(server, magic, type)) {
-        const name = valueType(magic, type)?.name ?? 'unknown'
-        this.#refuse('rdb.type', entries.offset[i], `${this.#key(entries, i)} has type ${type} (${name})`)
-      }
-    }
   }
 
   /** Who takes the elements of the value. */
@@ -208,12 +168,12 @@ export class RdbCheck {
     } else if ((refusing & SERVER_FACTS[server].bit) !== 0) {
       this.#refuse(code, offset, what)
     } else {
-      const others = serversIn(refusing).join(', ')
+      const others = serversIn(refusing)
       this.#judgement.blame(
         'damaged',
         code,
         offset,
-        `${what}: ${server} loads it all the same; ${others} refuse it, as does "sanitize-dump-payload yes"`,
+        `${what}: ${server} loads it all the same; ${others.join(', ')} ${others.length === 1 ? 'refuses' : 'refuse'} it, as does "sanitize-dump-payload yes"`,
       )
     }
   }
@@ -230,10 +190,5 @@ export class RdbCheck {
 
   #refuse(code: string, offset: number, what: string): void {
     this.#judgement.refuse(code, offset, 0, `${what}: ${this.#server.name} does not load it`)
-  }
-
-  #key(entries: EntryBatch, i: number): string {
-    const key = entries.keyBytes(i)
-    return key === undefined ? 'a key' : `key "${escapeBytes(key, MAX_KEY)}"`
   }
 }
