@@ -4,7 +4,7 @@ import { basename, delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { largeLog, sessionLog, smallLog } from './logs.ts'
 import { makeRdb } from './rdb-data.ts'
-import { digestTime, saveTime } from './server-times.ts'
+import { digestTime, loadTime, saveTime } from './server-times.ts'
 
 /*
  * Whole processes on the same file, in turn: aofkit and the tool that the server brings, or a command of the server when
@@ -67,6 +67,30 @@ const COMPARISONS: readonly Comparison[] = [
     theirs: checkAof,
     reach: 0.8,
     memory: 150,
+  },
+  {
+    name: 'replay, 6 M commands of mixed types, 40-150 bytes',
+    file: () => smallLog(data),
+    ours: command('replay'),
+    theirs: loading(),
+    reach: 3,
+    memory: 210,
+  },
+  {
+    name: 'replay, 3 M SET … PXAT of 80-280 bytes',
+    file: () => sessionLog(data),
+    ours: command('replay'),
+    theirs: loading(),
+    reach: 4,
+    memory: 170,
+  },
+  {
+    name: 'replay, 120 k SET of 4-16 KiB',
+    file: () => largeLog(data),
+    ours: command('replay'),
+    theirs: loading(),
+    reach: 1,
+    memory: 170,
   },
   {
     name: 'inspect of an RDB, 1.2 M keys: walk and checksum',
@@ -132,6 +156,14 @@ function saving(): Tool | undefined {
     : { name: `SAVE of ${basename(path)}`, time: async file => (await saveTime(file, path)).seconds }
 }
 
+/** The fastest server here at loading logs: valkey 9.1 by preference. */
+function loading(): Tool | undefined {
+  const path = tool('server', ['valkey-9.1', 'redis-8.0', 'redis-7.0'])
+  return path === undefined
+    ? undefined
+    : { name: `loading by ${basename(path)}`, time: file => loadTime(file, path) }
+}
+
 /** A server's DEBUG DIGEST of what it has loaded. */
 function digesting(): Tool | undefined {
   const path = tool('server')
@@ -144,10 +176,10 @@ function digesting(): Tool | undefined {
 }
 
 /** Redis 8.0's tool by preference: it is the fastest of its kind. */
-function tool(name: string): string | undefined {
+function tool(name: string, servers = ['redis-8.0', 'valkey-9.1', 'redis-7.0']): string | undefined {
   const folder = process.env.AOFKIT_SERVERS
   const candidates = folder
-    ? ['redis-8.0', 'valkey-9.1', 'redis-7.0'].map(server => join(folder, 'bin', `${server}-${name}`))
+    ? servers.map(server => join(folder, 'bin', `${server}-${name}`))
     : (process.env.PATH ?? '').split(delimiter).map(path => join(path, `redis-${name}`))
   return candidates.find(path => existsSync(path))
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { copyFile, mkdtemp, rm, stat } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,6 +22,42 @@ export function digestTime(path: string, serverBinary: string): Promise<{ second
     seconds: await ask('DEBUG DIGEST'),
     load,
   }))
+}
+
+/** Seconds that the server at `serverBinary` takes to load the log at `path`, which has commands only. */
+export async function loadTime(path: string, serverBinary: string): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'aofkit-bench-'))
+  try {
+    const parts = join(folder, 'appendonlydir')
+    await mkdir(parts)
+    await symlink(path, join(parts, 'appendonly.aof.1.incr.aof'))
+    await writeFile(join(parts, 'appendonly.aof.manifest'), 'file appendonly.aof.1.incr.aof seq 1 type i\n')
+    const server = spawn(
+      serverBinary,
+      [
+        ...['--port', '0', '--unixsocket', join(folder, 'socket'), '--dir', folder, '--save', ''],
+        ...['--appendonly', 'yes', '--appendfsync', 'no', '--auto-aof-rewrite-percentage', '0'],
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    try {
+      let log = ''
+      server.stdout.setEncoding('utf8').on('data', text => {
+        log += text
+      })
+      while (!LOADED_LOG.test(log)) {
+        if (server.exitCode !== null) throw new Error(log)
+        await new Promise(resolve => setTimeout(resolve, 20))
+      }
+      return Number(LOADED_LOG.exec(log)?.[1])
+    } finally {
+      const gone = server.exitCode === null ? once(server, 'exit') : undefined
+      server.kill('SIGKILL')
+      await gone
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 
 /** Seconds that a command takes. */
@@ -75,3 +111,4 @@ async function loaded<T>(
 }
 
 const LOADED = /DB loaded from disk: ([\d.]+)/
+const LOADED_LOG = /DB loaded from append only file: ([\d.]+)/

@@ -21,7 +21,7 @@ const MAX_LISTED = 20
 /** Gathers findings. A kind that goes on and on is counted rather than listed. */
 export class Findings {
   readonly #list: Finding[] = []
-  readonly #kinds = new Map<string, { count: number; last: Finding }>()
+  readonly #kinds = new Map<string, { count: number; readonly first: Finding; last: Finding }>()
   errors = 0
   warnings = 0
 
@@ -30,13 +30,18 @@ export class Findings {
     else this.warnings++
     const key = `${finding.code}\0${finding.part ?? ''}`
     const kind = this.#kinds.get(key)
-    if (kind === undefined) this.#kinds.set(key, { count: 1, last: finding })
+    if (kind === undefined) this.#kinds.set(key, { count: 1, first: finding, last: finding })
     else {
       kind.count++
       kind.last = finding
       if (kind.count > MAX_LISTED) return
     }
     this.#list.push(finding)
+  }
+
+  /** Of each kind the first, and how many there are. */
+  firsts(): { readonly first: Finding; readonly count: number }[] {
+    return [...this.#kinds.values()].map(({ first, count }) => ({ first, count }))
   }
 
   /** All that are listed, in the order in which they were found; then one for each kind that is only counted. */

@@ -1,13 +1,13 @@
-import { close, constants, fstat, open, read, type Stats } from 'node:fs'
+import { close, constants, fstat, open, read, readSync, type Stats } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { JobError, jobError } from './errors.ts'
 import { systemPath } from './names.ts'
-import type { Source } from './source.ts'
+import type { KeptSource } from './source.ts'
 import { shownName } from './stream-source.ts'
 
 /** A regular file, up to its size at opening (or when it last grew). */
-export class FileSource implements Source {
+export class FileSource implements KeptSource {
   readonly name: string
   readonly seekable = true
   readonly #fd: number
@@ -74,6 +74,26 @@ export class FileSource implements Source {
       done += await this.#readBytes(target, done, length, offset + done)
     }
     return done
+  }
+
+  readAtSync(target: Uint8Array, offset: number): number {
+    if (this.#closed) throw new JobError('input.closed', `${shownName(this.name)} is closed already`)
+    let done = 0
+    while (done < target.length && offset + done < this.#size) {
+      const length = Math.min(target.length - done, this.#size - offset - done, MAX_READ)
+      const count = this.#readSync(target, done, length, offset + done)
+      if (count === 0) break
+      done += count
+    }
+    return done
+  }
+
+  #readSync(target: Uint8Array, from: number, length: number, offset: number): number {
+    try {
+      return readSync(this.#fd, target, from, length, this.#origin + offset)
+    } catch (error) {
+      throw jobError(`reading ${shownName(this.name)} at ${offset}`, error)
+    }
   }
 
   /** The first bytes; they will be read all the same. */

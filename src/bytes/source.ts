@@ -22,8 +22,14 @@ export interface Source {
   close(): Promise<void>
 }
 
+/** A source whose bytes can be had again at once: what it has delivered, until it is closed. */
+export interface KeptSource extends Source {
+  /** Fills `target` from `offset`; the number read, less than its length only at the end. */
+  readAtSync(target: Uint8Array, offset: number): number
+}
+
 /** Bytes in memory; for tests also in pieces of chosen sizes. */
-export class BufferSource implements Source {
+export class BufferSource implements KeptSource {
   readonly name: string
   readonly seekable = true
   #bytes: Uint8Array
@@ -53,6 +59,10 @@ export class BufferSource implements Source {
   }
 
   async readAt(target: Uint8Array, offset: number): Promise<number> {
+    return this.readAtSync(target, offset)
+  }
+
+  readAtSync(target: Uint8Array, offset: number): number {
     const piece = this.#bytes.subarray(offset, offset + target.length)
     target.set(piece)
     return piece.length

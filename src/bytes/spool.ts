@@ -1,9 +1,10 @@
+import { readSync } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type JobError, jobError } from './errors.ts'
 import { escapeName } from './escape.ts'
-import type { Source } from './source.ts'
+import type { KeptSource, Source } from './source.ts'
 import { randomHex } from './temporaries.ts'
 
 /** Bytes read ahead at once when something is asked for that has not come yet. */
@@ -13,7 +14,7 @@ const AHEAD = 256 * 1024
  * A source that cannot be read twice, kept in a temporary file as it is read, so that it can. The file loses its
  * name as soon as it is open: whatever happens to this process, its bytes are gone when it ends.
  */
-export class SpoolSource implements Source {
+export class SpoolSource implements KeptSource {
   readonly name: string
   readonly size = undefined
   readonly seekable = true
@@ -67,6 +68,21 @@ export class SpoolSource implements Source {
       const length = Math.min(target.length, this.#spooled - offset)
       return length > 0 ? this.#readBack(target, 0, length, offset) : 0
     })
+  }
+
+  readAtSync(target: Uint8Array, offset: number): number {
+    const end = Math.min(target.length, this.#spooled - offset)
+    let done = 0
+    try {
+      while (done < end) {
+        const count = readSync(this.#file.fd, target, done, end - done, offset + done)
+        if (count === 0) break
+        done += count
+      }
+    } catch (error) {
+      throw cannotSpool(this.#folder, error)
+    }
+    return done
   }
 
   async grow(): Promise<boolean> {

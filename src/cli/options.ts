@@ -1,5 +1,6 @@
 import { JobError } from '../bytes/errors.ts'
 import { escapeName } from '../bytes/escape.ts'
+import type { ReplayOptions } from '../operations/replay.ts'
 import type { LogOptions } from '../operations/verify.ts'
 import { isServerName, SERVERS, type ServerName } from '../servers/servers.ts'
 import type { FlagOption, Given, WordOption } from './define.ts'
@@ -71,6 +72,31 @@ export function sizeOrShare(option: string, value: Given): ((whole: number) => n
   if (share !== undefined) return whole => (whole * Number(share)) / 100
   const bytes = size(option, value) as number
   return () => bytes
+}
+
+const DURATIONS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 }
+
+/** `90s`, `36h`, `7d`, in seconds. */
+export function duration(option: string, value: Given): number | undefined {
+  const text = lastGiven(value)
+  if (text === undefined) return undefined
+  const [, digits = '', unit = ''] = /^(\d{1,9})([smhdw])$/.exec(text) ?? []
+  if (digits === '') throw usage(`--${option} takes a duration like 90s, 36h or 7d, not ${shown(text)}`)
+  return Number(digits) * DURATIONS[unit]
+}
+
+/** `MIN`, or `MIN..MAX`. */
+export function range(
+  option: string,
+  value: Given,
+): { readonly least: number; readonly most: number } | undefined {
+  const text = lastGiven(value)
+  if (text === undefined) return undefined
+  const [, least = '', most] = /^(\d{1,15})(?:\.\.(\d{1,15}))?$/.exec(text) ?? []
+  const limits = { least: Number(least), most: most === undefined ? Number.POSITIVE_INFINITY : Number(most) }
+  if (least === '' || limits.most < limits.least)
+    throw usage(`--${option} takes MIN or MIN..MAX, not ${shown(text)}`)
+  return limits
 }
 
 /** ISO 8601 (UTC without a zone) or Unix seconds, as Unix seconds. */
@@ -145,7 +171,7 @@ export function negatedFlag(describe: string): FlagOption {
 export const logOptions = {
   databases: word('Databases that the server has', { default: '16', group: 'Log:' }),
   'allow-commands': word(
-    'Commands of modules, or of servers unknown to aofkit, to take as they are (NAME,…)',
+    'Commands of modules, or of servers unknown to aofkit, to take as they are (NAME,…); NAME@N says which argument is their key, 0 that they have none',
     {
       group: 'Log:',
     },
@@ -154,7 +180,7 @@ export const logOptions = {
     group: 'Log:',
   }),
   'hll-sparse-max-bytes': word("The servers' setting of this name", { default: '3000', group: 'Log:' }),
-  'as-of': word('The clock, where a log has none: a time; default: its last #TS:', { group: 'Log:' }),
+  'as-of': word('The clock: a time; default: the last #TS: of the log', { group: 'Log:' }),
 } as const
 
 export const outputOptions = {
@@ -162,13 +188,42 @@ export const outputOptions = {
   progress: flag('Show progress on standard error; default: when it is a terminal', 'Output:'),
 } as const
 
+/** Behind the name of a command: which argument is its key. */
+const KEY_POSITION = /@(\d{1,4})$/
+
+/** Options of every command that replays the log. */
+export const replayOptions = {
+  'skip-scripts': flag('Leave out EVAL, EVALSHA and FCALL, which only a server can run', 'Log:'),
+} as const
+
+/** Reads {@link logOptions} and {@link replayOptions}. */
+export function readReplayOptions(
+  args: { readonly [name in keyof typeof logOptions]?: Given } & {
+    readonly [name in keyof typeof replayOptions]?: boolean | undefined
+  },
+): ReplayOptions {
+  const keyPositions = new Map<string, number>()
+  for (const name of list(args['allow-commands'])) {
+    const position = KEY_POSITION.exec(name)?.[1]
+    if (position !== undefined)
+      keyPositions.set(name.replace(KEY_POSITION, '').toLowerCase(), Number(position))
+  }
+  return {
+    ...readLogOptions(args),
+    asOf: time('as-of', args['as-of']),
+    hllSparseMaxBytes: wholeNumber('hll-sparse-max-bytes', args['hll-sparse-max-bytes']),
+    keyPositions,
+    skipScripts: args['skip-scripts'] === true,
+  }
+}
+
 /** Reads {@link logOptions}. */
 export function readLogOptions(args: { readonly [name in keyof typeof logOptions]?: Given }): LogOptions {
   wholeNumber('hll-sparse-max-bytes', args['hll-sparse-max-bytes'])
   time('as-of', args['as-of'])
   return {
     databases: wholeNumber('databases', args.databases, 1) as number,
-    allowCommands: list(args['allow-commands']),
+    allowCommands: list(args['allow-commands']).map(name => name.replace(KEY_POSITION, '')),
     as: server('as', args.as),
   }
 }

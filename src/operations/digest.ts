@@ -4,19 +4,19 @@ import { type PartVisitor, scanPart } from '../aof/scan.ts'
 import { type FormatError, JobError } from '../bytes/errors.ts'
 import { escapeBytes, escapeName } from '../bytes/escape.ts'
 import type { Source } from '../bytes/source.ts'
+import { type Keyspace, KIND_NAMES } from '../keyspace/keyspace.ts'
 import { type Entry, EntryReader, type EntryVisitor } from '../rdb/entries.ts'
 import type { RdbEvent } from '../rdb/walk.ts'
-import type { LongRecord } from '../resp/long-record.ts'
-import type { Batch } from '../resp/scanner.ts'
 import type { ServerName } from '../servers/servers.ts'
 import { type KeyCount, KeyspaceDigest } from '../values/digest.ts'
-import type { ElementSink } from '../values/elements.ts'
-import type { Slice } from '../values/slice.ts'
+import type { ElementSink, Kind } from '../values/elements.ts'
+import { Slice } from '../values/slice.ts'
 import { DuplicateKeys } from './duplicate-keys.ts'
 import { LogServer } from './log-server.ts'
-import type { LogOptions } from './verify.ts'
+import { isRdbAlone } from './rdb-keys.ts'
+import { type ReplayOptions, replayLog } from './replay.ts'
 
-export interface DigestOptions extends LogOptions {
+export interface DigestOptions extends ReplayOptions {
   /** Whether keys that have no digest, those of modules, are left out. */
   readonly ignoreOpaque: boolean
 }
@@ -30,21 +30,26 @@ export interface DigestReport {
   readonly databases: ReadonlyMap<number, Readonly<KeyCount>>
   /** Keys that were left out. */
   readonly opaque: number
+  /** Scripts that were left out. */
+  readonly scripts: number
   readonly findings: readonly Finding[]
+  /** As in {@link Replay.torn}. */
+  readonly torn: boolean
 }
 
 /**
- * What `DEBUG DIGEST` prints on a server that has loaded this log, nothing expired. One pass; takes the memory of the
- * largest element, and some 40 MB for a look at keys that are there twice.
+ * What `DEBUG DIGEST` prints on a server that has loaded this log, nothing expired. Of RDB alone it takes the memory of
+ * the largest element, and some 40 MB for a look at keys that are there twice; else that of the keyspace.
  *
  * @param progress is told the bytes read so far, in all parts
- * @throws JobError when there are commands, or a key without a digest
+ * @throws JobError for a key without a digest, and as {@link replayLog}
  */
 export async function digestLog(
   input: Input,
   options: DigestOptions,
   progress?: (bytes: number) => void,
 ): Promise<DigestReport> {
+  if (!(await isRdbAlone(input, options.databases))) return digestReplayed(input, options, progress)
   const findings = new Findings()
   for (const finding of input.findings) findings.add(finding)
   const run = new Run(options, findings)
@@ -65,7 +70,59 @@ export async function digestLog(
     databases: digest.counts,
     opaque,
     findings: findings.list(),
+    torn: false,
+    scripts: 0,
   }
+}
+
+async function digestReplayed(
+  input: Input,
+  options: DigestOptions,
+  progress?: (bytes: number) => void,
+): Promise<DigestReport> {
+  const replay = await replayLog(input, options, progress)
+  try {
+    const { server, findings, torn, scripts } = replay
+    const { digest, opaque } = digestOf(replay.keyspace, server, options.ignoreOpaque)
+    return { digest: digest.hex(), server, databases: digest.counts, opaque, findings, torn, scripts }
+  } finally {
+    await replay.close()
+  }
+}
+
+/**
+ * Digests a keyspace; keys that have no digest are left out and counted.
+ *
+ * @throws JobError `digest.opaque` for such a key, unless `ignoreOpaque`
+ */
+export function digestOf(
+  keyspace: Keyspace,
+  server: ServerName,
+  ignoreOpaque: boolean,
+): { digest: KeyspaceDigest; opaque: number } {
+  const digest = new KeyspaceDigest({ server })
+  const key = new Slice()
+  let opaque = 0
+  for (let cell = keyspace.nextKey(0); cell !== 0; cell = keyspace.nextKey(cell)) {
+    const kind = KIND_NAMES[keyspace.kind(cell)] as Kind
+    keyspace.key(cell, key)
+    if (!KeyspaceDigest.knows(kind)) {
+      if (!ignoreOpaque) throw noDigest(`database ${keyspace.database(cell)}`, key, kind)
+      opaque++
+      continue
+    }
+    digest.key(keyspace.database(cell), key, kind, keyspace.expiry(cell))
+    keyspace.emit(cell, digest)
+  }
+  return { digest, opaque }
+}
+
+function noDigest(place: string, key: Slice, kind: Kind): JobError {
+  return new JobError(
+    'digest.opaque',
+    `${place}: the key "${shown(key)}" holds a value (${kind}) whose digest only a server knows`,
+    '--ignore-opaque leaves such keys out',
+  )
 }
 
 /** Types of sorted sets that are not packed, with scores as text and as doubles. */
@@ -135,13 +192,7 @@ class Run implements PartVisitor, EntryVisitor {
       this.digest.key(entry.db, key, kind, entry.expireAtMs, UNPACKED.has(entry.type))
       return this.digest
     }
-    if (!this.#options.ignoreOpaque) {
-      throw new JobError(
-        'digest.opaque',
-        `${escapeName(this.#part)}:${entry.offset}: the key "${shown(key)}" holds a value (${kind}) whose digest only a server knows`,
-        '--ignore-opaque leaves such keys out',
-      )
-    }
+    if (!this.#options.ignoreOpaque) throw noDigest(`${escapeName(this.#part)}:${entry.offset}`, key, kind)
     this.opaque++
     return undefined
   }
@@ -151,24 +202,13 @@ class Run implements PartVisitor, EntryVisitor {
     else this.#error(code, offset, `${message} (key "${shown(entry.key)}")`)
   }
 
-  records(batch: Batch): void {
-    for (let i = 0; i < batch.count; i++) if (batch.argc(i) > 0) throw this.#commands()
-  }
+  // There are none.
+  records(): void {}
 
-  long(_record: LongRecord): void {
-    throw this.#commands()
-  }
+  long(): void {}
 
   progress(offset: number): undefined {
     this.#progress?.(offset)
-  }
-
-  #commands(): JobError {
-    return new JobError(
-      'digest.commands',
-      `${escapeName(this.#part)} holds commands, which this version does not replay: it digests RDB only`,
-      'start a server on a copy of the log, let it rewrite the log (BGREWRITEAOF), and give the new base file',
-    )
   }
 
   /** Looks at what became of the value that was read last. */

@@ -1,343 +1,368 @@
-import type { Finding } from '../aof/finding.ts'
+import { type Finding, Findings } from '../aof/finding.ts'
 import { type Input, openPart, type Part } from '../aof/parts.ts'
 import { type PartEnd, type PartVisitor, scanPart } from '../aof/scan.ts'
+import { Beginning } from '../bytes/beginning.ts'
 import { type FormatError, JobError } from '../bytes/errors.ts'
 import { escapeBytes, escapeName } from '../bytes/escape.ts'
-import type { Glob } from '../bytes/glob.ts'
-import { type Entry, EntryReader } from '../rdb/entries.ts'
-import type { EntryBatch, RdbEvent } from '../rdb/events.ts'
+import type { KeptSource } from '../bytes/source.ts'
+import { Keyspace } from '../keyspace/keyspace.ts'
+import { Preamble } from '../keyspace/preamble.ts'
+import type { Rejection } from '../keyspace/rejection.ts'
+import { Replayer } from '../keyspace/replayer.ts'
+import type { RdbEvent } from '../rdb/events.ts'
 import type { LongRecord } from '../resp/long-record.ts'
-import type { Batch } from '../resp/scanner.ts'
-import {
-  type ElementSink,
-  IgnoredElements,
-  type Kind,
-  NO_EXPIRY,
-  type StreamState,
-} from '../values/elements.ts'
+import type { Batch, Oddity } from '../resp/scanner.ts'
+import { isModuleName, knownTo } from '../servers/commands.ts'
+import type { ServerName } from '../servers/servers.ts'
 import type { Slice } from '../values/slice.ts'
-import { DuplicateKeys } from './duplicate-keys.ts'
-import { FirstFindings } from './first-findings.ts'
+import { countBehind, windowFrom } from './behind.ts'
+import { LogServer } from './log-server.ts'
+import type { LogOptions } from './verify.ts'
 
-/** Which keys are wanted: those that meet every condition. */
-export interface KeySelection {
-  readonly key?: Glob | undefined
-  readonly databases?: ReadonlySet<number> | undefined
-  readonly types?: ReadonlySet<Kind> | undefined
+export interface ReplayOptions extends LogOptions {
+  /** The clock, in Unix seconds; by default the last `#TS:` before a command. */
+  readonly asOf?: number | undefined
+  /** By name in small letters: which argument is the key, of commands that are kept for it; 0: none is. */
+  readonly keyPositions?: ReadonlyMap<string, number>
+  /** The servers' `hll-sparse-max-bytes`. */
+  readonly hllSparseMaxBytes?: number | undefined
+  /** Whether scripts are left out, rather than refused. */
+  readonly skipScripts?: boolean
+  /** Where reading ends, by part: 0 for those that are left out. Default: all is read. */
+  readonly ends?: ReadonlyMap<Part, number>
+  /** How parts are opened, which stay open until {@link Replay.close}. */
+  readonly open?: (part: Part) => Promise<KeptSource>
 }
 
-/** A key of the keyspace. Void after the call that brings it. */
-export interface Key {
-  readonly db: number
-  readonly key: Slice
-  readonly kind: Kind
-  /** Milliseconds since 1970, or `NO_EXPIRY`. */
-  readonly expireAtMs: bigint
-}
-
-/** Takes values of keys. */
-export interface KeySink extends ElementSink {
-  /** Whether the last value has elements, or is a stream: servers have no other keys. */
-  readonly exists: boolean
-}
-
-/** Who is given the keyspace. */
-export interface KeyVisitor {
-  /** The next key: who takes its value. */
-  key(key: Key): KeySink
-  /** The value of the last key breaks off, unless it had its `end`: its sink gets no more. */
-  cut(): void
-  /**
-   * Something for which the log does not load as it is.
-   * @param count how many of its code there are: this is the first
-   */
-  damage(finding: Finding, count: number): Promise<void>
-  /** Called once a window, and when {@link full}, with the bytes read so far in all parts: time to write. */
-  pause(bytes: number): Promise<void>
-  /** Whether it has much to write: a window holds little of what may come out of it. */
-  readonly full: boolean
-  /** Whether it wants no more. */
-  readonly done: boolean
-}
-
-export interface ReplayEnd {
-  /** Libraries of functions. */
-  readonly functions: number
-  /** Commands that a server refuses. */
+/** A log that was replayed, and the keyspace that a server would have. */
+export interface Replay {
+  readonly keyspace: Keyspace
+  readonly server: ServerName
+  /** Commands that were met, those without effect included. */
+  readonly commands: number
+  /** Commands that a server refuses as it loads. */
   readonly rejected: number
+  /** Scripts that were left out. */
+  readonly scripts: number
+  /** Bytes that were read. */
+  readonly bytes: number
+  /**
+   * `replay.rejected` and `replay.clock` are warnings; errors are what keeps a server from loading the log as it is, or
+   * from loading all of it.
+   */
+  readonly findings: readonly Finding[]
+  /** The first finding of each kind, and how many there are. */
+  readonly firstFindings: readonly { readonly first: Finding; readonly count: number }[]
+  /**
+   * Whether the only error is a torn end that servers with `aof-load-truncated yes` forgive, and that hides nothing: no
+   * whole commands behind it, no preamble that would be lost.
+   */
+  readonly torn: boolean
+  /** Unix seconds of the last `#TS:`, else of the time when the RDB was written. */
+  readonly writtenAt: number | undefined
+  /** Closes the parts: after that values that stand in them cannot be had. */
+  close(): Promise<void>
 }
 
 /**
- * Builds the keyspace of a log, and hands it on key by key. Logs of RDB parts alone, for now: where commands show at the
- * beginning of a part nothing is handed on.
+ * Builds the keyspace that a server has when it has loaded this log: nothing expires, rejected commands are passed over,
+ * a transaction that is not closed does not count. Reading ends at the first place that servers do not get over.
  *
- * @throws JobError `replay.commands` when there are commands
+ * @param progress is told the bytes read so far, in all parts
+ * @throws JobError for a command that cannot be carried out: of which nothing is known, or a script
  */
 export async function replayLog(
   input: Input,
-  selection: KeySelection,
-  options: { readonly databases: number },
-  visitor: KeyVisitor,
-): Promise<ReplayEnd> {
-  // What is no file can be read only once.
-  for (const part of input.parts) if (part.size !== undefined) await refuseCommandsAtStart(part)
-  let before = 0
-  let functions = 0
-  for (const part of input.parts) {
-    const source = await openPart(part)
-    try {
-      const replay = new PartReplay(part, selection, visitor, before)
-      await replay.close(await scanPart(source, replay, { databases: options.databases, values: true }))
-      functions += replay.functions
-      before = replay.reached
-    } finally {
-      await source.close()
-    }
-    if (visitor.done) break
-  }
-  return { functions, rejected: 0 }
-}
-
-/** A visitor of a part that wants nothing of it but to know whether it begins with commands. */
-async function refuseCommandsAtStart(part: Part): Promise<void> {
-  const source = await openPart(part)
+  options: ReplayOptions,
+  progress?: (bytes: number) => void,
+): Promise<Replay> {
+  const run = new Run(input, options, progress)
   try {
-    const records = (batch: Batch) => refuseCommands(part, batch)
-    const long = (record: LongRecord) => refuse(part, record.offset)
-    const visitor: PartVisitor = { rdb() {}, records, long, progress: () => true }
-    await scanPart(source, visitor, { databases: Number.POSITIVE_INFINITY, values: true })
-  } finally {
-    await source.close()
+    await run.run()
+    return run
+  } catch (error) {
+    await run.close()
+    throw error
   }
 }
 
-function refuseCommands(part: Part, batch: Batch): void {
-  for (let i = 0; i < batch.count; i++) if (batch.argc(i) > 0) refuse(part, batch.offset(i))
-}
+/** Bytes of a key, and of a command's name, that a message shows. */
+const SHOWN = 60
+/** Bytes of a log for each key that it is taken to have, at first. */
+const BYTES_PER_KEY = 1024
+const SCRIPTS: ReadonlySet<string> = new Set(['eval', 'evalsha', 'fcall'])
 
-function refuse(part: Part, offset: number): never {
-  throw new JobError(
-    'replay.commands',
-    `${escapeName(part.name)}:${offset}: a command; this version replays RDB parts only`,
-    'aofkit print shows the commands',
-  )
-}
+class Run implements Replay, PartVisitor {
+  scripts = 0
+  rejected = 0
+  bytes = 0
+  torn = false
+  readonly #input: Input
+  readonly #options: ReplayOptions
+  readonly #progress: ((bytes: number) => void) | undefined
+  readonly #findings = new Findings()
+  readonly #server: LogServer
+  readonly #sources: KeptSource[] = []
+  #keyspace: Keyspace | undefined
+  #replayer: Replayer | undefined
+  #createdAt: number | undefined
 
-/** Bytes of a key that a message shows. */
-const MAX_KEY = 60
+  #part: Part
+  #source: KeptSource | undefined
+  /** Of the part: what came before the RDB's entries, whoever takes them, and whether commands have come. */
+  #header: RdbEvent | undefined
+  #preamble: Preamble | undefined
+  #inCommands = false
 
-class PartReplay implements PartVisitor {
-  functions = 0
-  /** Bytes that were read, of this part and those before it. */
-  reached: number
-  readonly #part: Part
-  readonly #selection: KeySelection
-  readonly #visitor: KeyVisitor
-  readonly #duplicates = new DuplicateKeys()
-  /** Offsets of entries whose values have no elements. */
-  readonly #empty: number[] = []
-  readonly #before: number
-  readonly #reader: EntryReader
-  readonly #findings = new FirstFindings()
-  /** Offset of the entry whose value is taken, and by whom. */
-  #taken = -1
-  #sink: KeySink | undefined
-  /** Up to which the part was read when that was last told. */
-  #offset = 0
-
-  constructor(part: Part, selection: KeySelection, visitor: KeyVisitor, before: number) {
-    this.#part = part
-    this.#selection = selection
-    this.#visitor = visitor
-    this.#before = before
-    this.reached = before
-    this.#reader = new EntryReader({
-      entry: entry => this.#entry(entry),
-      damaged: (error, entry) => this.#damaged(error, entry),
-    })
+  constructor(input: Input, options: ReplayOptions, progress: ((bytes: number) => void) | undefined) {
+    this.#input = input
+    this.#options = options
+    this.#progress = progress
+    this.#server = new LogServer(options.as, options.allowCommands)
+    this.#part = input.parts[0]
+    for (const finding of input.findings) this.#findings.add(finding)
   }
 
-  rdb(event: RdbEvent): void | Promise<void> {
-    if (this.#visitor.done) return
-    if (event.kind === 'function' || event.kind === 'function-pre-release') this.functions++
-    this.#reader.event(event)
-    if (event.kind === 'entries') this.#addKeys(event.entries)
-    if (!this.#visitor.full) return
-    return this.#visitor.pause(this.#before + this.#offset)
+  /** Made when the first key comes: by then it is known which server wrote the log. */
+  get keyspace(): Keyspace {
+    if (this.#keyspace === undefined) {
+      const { databases, asOf, hllSparseMaxBytes } = this.#options
+      const expected = (this.#input.size ?? 0) / BYTES_PER_KEY
+      this.#keyspace = new Keyspace({
+        databases,
+        server: this.server,
+        expected,
+        ...(hllSparseMaxBytes === undefined ? {} : { hllSparseMaxBytes }),
+      })
+      if (asOf !== undefined) this.#keyspace.clock = Math.floor(asOf * 1000)
+    }
+    return this.#keyspace
+  }
+
+  get server(): ServerName {
+    return this.#server.name
+  }
+
+  get commands(): number {
+    return this.#replayer?.commands ?? 0
+  }
+
+  get findings(): Finding[] {
+    return this.#findings.list()
+  }
+
+  get firstFindings(): { readonly first: Finding; readonly count: number }[] {
+    return this.#findings.firsts()
+  }
+
+  get writtenAt(): number | undefined {
+    return this.#replayer?.lastTimestamp ?? this.#createdAt
+  }
+
+  async run(): Promise<void> {
+    const { parts } = this.#input
+    for (const part of parts) {
+      const limit = this.#options.ends?.get(part)
+      if (limit === 0) continue
+      const source = await this.#open(part, limit)
+      this.#begin(part, source)
+      const end = await scanPart(source, this, { databases: this.#options.databases, values: true })
+      this.bytes += end.offset
+      if (!(await this.#end(end, source, part === parts.at(-1)))) break
+    }
+    if (this.keyspace.clockMissed) {
+      this.#findings.add({
+        code: 'replay.clock',
+        severity: 'warning',
+        message:
+          'times that the log gives relative to now are counted from 1970: it has no #TS:, and --as-of gives none',
+      })
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const source of this.#sources.splice(0)) await source.close()
+  }
+
+  rdb(event: RdbEvent): void {
+    if (event.kind === 'header') {
+      this.#server.noteMagic(event.magic)
+      this.#header = event
+      return
+    }
+    if (event.kind === 'aux') {
+      this.#server.noteAux(event.name, event.value)
+      this.#noteTime(event.name, event.value)
+      return
+    }
+    if (this.#preamble === undefined) {
+      const number = this.keyspace.store.extents.add(this.#source as KeptSource)
+      this.#preamble = new Preamble(this.keyspace, number, {
+        damaged: (error, key) => this.#damaged(error, key),
+        duplicate: (offset, key) => this.#duplicate(offset, key),
+        library: (offset, rejection) => this.#library(offset, rejection),
+      })
+      if (this.#header !== undefined) this.#preamble.event(this.#header)
+    }
+    this.#preamble.event(event)
   }
 
   records(batch: Batch): void {
-    refuseCommands(this.#part, batch)
+    this.#enter().records(batch)
+    for (const oddity of batch.oddities) this.#odd(oddity)
   }
 
   long(record: LongRecord): void {
-    refuse(this.#part, record.offset)
+    this.#enter().long(record)
+    for (const oddity of record.oddities) this.#odd(oddity)
   }
 
-  async progress(offset: number): Promise<boolean> {
-    this.#offset = offset
-    await this.#visitor.pause(this.#before + offset)
-    return this.#visitor.done
+  progress(offset: number): undefined {
+    this.#progress?.(this.bytes + offset)
   }
 
-  /** The part was read as far as it can be. */
-  async close({ error, offset }: PartEnd): Promise<void> {
-    for (const { start, offset } of this.#duplicates.found())
-      this.#blame('rdb.key.duplicate', offset, `key "${shown(start)}" was there before: servers do not start`)
-    if (error !== undefined) {
-      // It may be in the value that was taken.
-      if (this.#taken >= 0) this.#visitor.cut()
-      this.#blame(error.code, error.offset, error.message)
+  async #open(part: Part, limit: number | undefined): Promise<KeptSource> {
+    const open = this.#options.open ?? (part => openPart(part, { again: true }) as Promise<KeptSource>)
+    const source = await open(part)
+    this.#sources.push(source)
+    return limit === undefined ? source : new Beginning(source, limit)
+  }
+
+  #begin(part: Part, source: KeptSource): void {
+    this.#part = part
+    this.#source = source
+    this.#header = undefined
+    this.#preamble = undefined
+    this.#inCommands = false
+  }
+
+  /** The replayer, when the first command of a part has come. */
+  #enter(): Replayer {
+    const { asOf, keyPositions } = this.#options
+    this.#replayer ??= new Replayer(
+      this.keyspace,
+      this.#server.table,
+      {
+        rejected: (offset, name, rejection) => this.#reject(offset, name, rejection),
+        unsupported: (offset, name) => this.#unsupported(offset, name),
+      },
+      asOf === undefined,
+      keyPositions,
+    )
+    if (!this.#inCommands) this.#replayer.enter(this.#source as KeptSource)
+    this.#inCommands = true
+    return this.#replayer
+  }
+
+  /** The part ends; whether servers would read on. */
+  async #end(end: PartEnd, source: KeptSource, last: boolean): Promise<boolean> {
+    const { error } = end
+    this.#preamble?.end()
+    const open = this.#inCommands ? (this.#replayer as Replayer).open : -1
+    const before = this.#findings.errors
+    if (error !== undefined) this.#error(error.code, error.offset, error.message)
+    else if (open >= 0)
+      this.#error('transaction.torn', open, 'MULTI without EXEC up to the end: none of it counts')
+    else return true
+    if (!last) return false
+    const losesPreamble = end.preambleEnd > 0 && (open >= 0 ? open : end.offset) === end.preambleEnd
+    this.torn = before === 0 && !losesPreamble && end.format !== 'rdb'
+    if (error !== undefined && this.torn) {
+      this.torn = error.kind === 'torn' && !/^(gzip|zstd)\./.test(error.code)
+      if (this.torn && end.size - end.offset > 1) {
+        this.torn = (await countBehind(windowFrom(source, end.offset + 1), this.#server.table)) === undefined
+      }
     }
-    await this.#findings.report((first, count) => this.#visitor.damage(first, count))
-    this.reached = this.#before + offset
+    return false
   }
 
-  #entry(entry: Entry): ElementSink | undefined {
-    const { key, databases, types } = this.#selection
-    this.#look()
-    if (databases?.has(entry.db) === false || types?.has(entry.kind) === false) return undefined
-    if (key !== undefined && !key.test(entry.key.bytes, entry.key.at, entry.key.length)) return undefined
-    this.#taken = entry.offset
-    this.#sink = this.#visitor.key(entry)
-    return this.#sink
+  #odd({ code, offset }: Oddity): void {
+    if (code === 'resp.header.form') return
+    this.#error(code, offset, 'servers read over it, check-aof refuses it')
   }
 
-  #damaged(error: FormatError, entry: Entry | undefined): void {
-    if (entry === undefined) {
-      this.#blame(error.code, error.offset, error.message)
+  #noteTime(name: Uint8Array | undefined, value: Uint8Array | undefined): void {
+    if (name === undefined || value === undefined || Buffer.from(name).toString('latin1') !== 'ctime') return
+    const seconds = Number(Buffer.from(value).toString('latin1'))
+    if (Number.isSafeInteger(seconds)) this.#createdAt = seconds
+  }
+
+  #reject(offset: number, name: string, { reply }: Rejection): void {
+    const shown = escapeName(name.toUpperCase().replace('|', ' '))
+    // These two are of the log, not of the keyspace: check-aof refuses them.
+    if (name === 'exec' || name === 'multi') {
+      const what = name === 'exec' ? 'EXEC without MULTI' : 'MULTI inside MULTI'
+      this.#error(`transaction.${name}`, offset, `${what}: servers pass over it, check-aof refuses it`)
       return
     }
-    const { key, offset } = entry
-    if (this.#taken === offset) this.#visitor.cut()
-    // One that was not taken may be one whose key cannot be read.
-    else if (key.length > 0) return
-    this.#taken = -1
-    const name = shown(key.bytes.subarray(key.at, key.end))
-    this.#blame(error.code, error.offset, `${error.message} (key "${name}")`)
+    this.rejected++
+    this.#findings.add({
+      code: 'replay.rejected',
+      severity: 'warning',
+      part: this.#part.name,
+      offset,
+      message: `${shown}: servers refuse it as they load, and go on: ${escapeName(reply)}`,
+    })
   }
 
-  /** Looks at what became of the value that was taken last. */
-  #look(): void {
-    if (this.#taken >= 0 && this.#sink?.exists === false) this.#empty.push(this.#taken)
-    this.#taken = -1
+  #unsupported(offset: number, name: string): void {
+    const place = `${escapeName(this.#part.name)}:${offset}`
+    const bytes = Buffer.from(name, 'latin1')
+    const shown = escapeBytes(bytes, SHOWN)
+    const lower = name.toLowerCase()
+    if (SCRIPTS.has(lower)) {
+      if (this.#options.skipScripts === true) {
+        this.scripts++
+        return
+      }
+      throw new JobError(
+        'replay.script',
+        `${place}: ${shown}: a script, which only a server can run`,
+        'let a server of the version that wrote the log load a copy and rewrite it (BGREWRITEAOF), or leave scripts out with --skip-scripts',
+      )
+    }
+    const option = `--allow-commands ${shown}@N keeps it for the key that is its argument N (0: it has none)`
+    const { table } = this.#server
+    if (
+      table.lookup(bytes, 0, bytes.length) >= 0 &&
+      !this.#options.allowCommands.some(allowed => allowed.toLowerCase() === lower)
+    )
+      throw new JobError('replay.unsupported', `${place}: ${shown} is not replayed by this version`, option)
+    if (
+      isModuleName(bytes, 0, bytes.length) ||
+      this.#options.allowCommands.some(allowed => allowed.toLowerCase() === lower)
+    )
+      throw new JobError('replay.opaque', `${place}: ${shown}: it is not known which key it changes`, option)
+    const others = knownTo(bytes, 0, bytes.length)
+    throw new JobError(
+      'replay.unknown',
+      `${place}: ${table.server} knows no command "${shown}": it does not start on this log`,
+      others.length > 0 ? `${others.join(', ')} would: --as ${others.at(-1)}` : option,
+    )
   }
 
-  #addKeys(entries: EntryBatch): void {
-    this.#look()
-    this.#duplicates.add(entries, this.#empty)
-    this.#empty.length = 0
+  #damaged({ code, offset, message }: FormatError, key: Slice | undefined): void {
+    this.#error(
+      code,
+      offset,
+      key === undefined || key.length === 0 ? message : `${message} (key "${shown(key)}")`,
+    )
   }
 
-  #blame(code: string, offset: number, message: string): void {
+  #duplicate(offset: number, key: Slice): void {
+    this.#error('rdb.key.duplicate', offset, `key "${shown(key)}" was there before: servers do not start`)
+  }
+
+  #library(offset: number, { reply }: Rejection): void {
+    const code = / already exists$/.test(reply) ? 'rdb.function.duplicate' : 'rdb.function.header'
+    this.#error(code, offset, `a library of functions that servers refuse: ${escapeName(reply)}`)
+  }
+
+  #error(code: string, offset: number, message: string): void {
     this.#findings.add({ code, severity: 'error', part: this.#part.name, offset, message })
   }
 }
 
-function shown(key: Uint8Array): string {
-  return escapeBytes(key, MAX_KEY)
-}
-
-/** What a database holds. */
-export interface DatabaseSummary {
-  keys: number
-  /** Keys that expire. */
-  expires: number
-  /** Keys of each type that there is. */
-  readonly types: Map<Kind, number>
-  /** Items, members, fields and entries; a string, or a module's value, is one. */
-  elements: number
-  /** Bytes of keys and of the strings in their values. */
-  bytes: number
-}
-
-/** Counts what there is. */
-export class KeyspaceSummary extends IgnoredElements implements KeySink {
-  exists = false
-  readonly databases = new Map<number, DatabaseSummary>()
-  #db = 0
-  #kind: Kind = 'string'
-  #expires = false
-  #keyBytes = 0
-  #elements = 0
-  #bytes = 0
-  #counted = false
-
-  /** Who takes the value of the key. */
-  key(key: Key): this {
-    this.#db = key.db
-    this.#kind = key.kind
-    this.#expires = key.expireAtMs !== NO_EXPIRY
-    this.#keyBytes = key.key.length
-    this.#elements = 0
-    this.#bytes = 0
-    this.exists = false
-    this.#counted = false
-    return this
-  }
-
-  override string(value: Slice): void {
-    this.#add(value.length)
-  }
-
-  override item(value: Slice): void {
-    this.#add(value.length)
-  }
-
-  override member(value: Slice): void {
-    this.#add(value.length)
-  }
-
-  override scored(member: Slice, _score: number): void {
-    this.#add(member.length)
-  }
-
-  override field(name: Slice, value: Slice, _expireAtMs: bigint): void {
-    if (this.#kind === 'stream') this.#bytes += name.length + value.length
-    else this.#add(name.length + value.length)
-  }
-
-  override entry(_ms: bigint, _seq: bigint, _fields: number): void {
-    this.exists = true
-    this.#elements++
-  }
-
-  override state(_state: StreamState): void {
-    this.exists = true
-  }
-
-  override slot(_index: bigint, value: Slice): void {
-    this.#add(value.length)
-  }
-
-  override raw(bytes: Slice): void {
-    this.exists = true
-    this.#bytes += bytes.length
-  }
-
-  override end(): void {
-    this.cut()
-  }
-
-  /** The value breaks off: counts what there is of it. */
-  cut(): void {
-    if (!this.exists || this.#counted) return
-    this.#counted = true
-    let counts = this.databases.get(this.#db)
-    if (counts === undefined) {
-      counts = { keys: 0, expires: 0, types: new Map(), elements: 0, bytes: 0 }
-      this.databases.set(this.#db, counts)
-    }
-    counts.keys++
-    if (this.#expires) counts.expires++
-    counts.types.set(this.#kind, (counts.types.get(this.#kind) ?? 0) + 1)
-    counts.elements += this.#kind === 'module' ? 1 : this.#elements
-    counts.bytes += this.#keyBytes + this.#bytes
-  }
-
-  #add(bytes: number): void {
-    this.exists = true
-    this.#elements++
-    this.#bytes += bytes
-  }
+function shown({ bytes, at, end }: Slice): string {
+  return escapeBytes(bytes.subarray(at, end), SHOWN)
 }

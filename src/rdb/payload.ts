@@ -12,7 +12,8 @@ import { KNOWN_VERSIONS, type Magic } from './format.ts'
 
 const VERSION_SIZE = 2
 const CHECKSUM_SIZE = 8
-const FOOTER_SIZE = VERSION_SIZE + CHECKSUM_SIZE
+/** Bytes behind the value. */
+export const PAYLOAD_FOOTER_SIZE = VERSION_SIZE + CHECKSUM_SIZE
 
 export interface Payload {
   /** The file in which the type would mean the same. */
@@ -27,7 +28,7 @@ export interface Payload {
 /** A payload of the encoded `value`. Servers refuse one whose version is above their own. */
 export function writePayload(type: number, value: Uint8Array, version: number): Uint8Array {
   const end = 1 + value.length
-  const bytes = new Uint8Array(end + FOOTER_SIZE)
+  const bytes = new Uint8Array(end + PAYLOAD_FOOTER_SIZE)
   bytes[0] = type
   bytes.set(value, 1)
   const view = new DataView(bytes.buffer)
@@ -43,7 +44,7 @@ export function writePayload(type: number, value: Uint8Array, version: number): 
  * @throws FormatError `rdb.payload.size`, `rdb.payload.version` for one that nobody writes, `rdb.payload.checksum`
  */
 export function readPayload(bytes: Uint8Array, offset: number): Payload {
-  const end = bytes.length - FOOTER_SIZE
+  const end = bytes.length - PAYLOAD_FOOTER_SIZE
   if (end < 1) throw corrupt('rdb.payload.size', offset, `a payload of only ${bytes.length} bytes`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   const version = view.getUint16(end, true)

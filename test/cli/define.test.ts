@@ -1,13 +1,15 @@
 import { describe, expect, expectTypeOf, it } from 'vitest'
+import { digest } from '../../src/cli/commands/digest.ts'
 import { inspect } from '../../src/cli/commands/inspect.ts'
 import { print } from '../../src/cli/commands/print.ts'
 import { repair } from '../../src/cli/commands/repair.ts'
+import { replay } from '../../src/cli/commands/replay.ts'
 import { verify } from '../../src/cli/commands/verify.ts'
 import { type Arguments, defineCommand, type Given } from '../../src/cli/define.ts'
 import { Exit } from '../../src/cli/exit.ts'
 import { flag, logOptions, outputOptions, word } from '../../src/cli/options.ts'
 
-const COMMANDS = { inspect, print, repair, verify }
+const COMMANDS = { inspect, print, repair, verify, replay, digest }
 
 describe('defining a command', () => {
   it('leaves it as it is', async () => {
@@ -82,7 +84,15 @@ describe('the command line that is promised', () => {
         'full',
       ],
     ],
-    ['verify', ['load-truncated', 'max-loss', 'strict']],
+    [
+      'verify',
+      [
+        ...['load-truncated', 'max-loss', 'strict', 'skip-scripts', 'ignore-opaque'],
+        ...['replay', 'expect-keys', 'expect-digest', 'expect-newer-than'],
+      ],
+    ],
+    ['replay', ['dump', 'key', 'db', 'type', 'load-truncated', 'skip-scripts']],
+    ['digest', ['ignore-opaque', 'load-truncated', 'skip-scripts']],
     [
       'repair',
       [
@@ -107,18 +117,17 @@ describe('the command line that is promised', () => {
       Object.entries(options).flatMap(([name, option]) => ('boolean' in option ? [name] : [])),
     )
     expect([...new Set(flags)].sort()).toEqual([
+      ...['allow-empty', 'backup', 'dry-run', 'dump', 'follow', 'force', 'full', 'ignore-opaque', 'in-place'],
       ...[
-        'allow-empty',
-        'backup',
-        'dry-run',
-        'follow',
-        'force',
-        'full',
-        'in-place',
         'json',
         'keep-later-parts',
+        'load-truncated',
+        'normalize',
+        'progress',
+        'replay',
+        'skip-scripts',
+        'strict',
       ],
-      ...['load-truncated', 'normalize', 'progress', 'strict'],
     ])
   })
 })

@@ -46,15 +46,19 @@ describe('digestLog', () => {
     expect((await digestPath(multiPart(Buffer.from('#TS:1700000000\r\n')))).digest).toBe(expected)
   })
 
-  it('refuses commands, long ones too, wherever they stand', async () => {
+  it('replays commands, long ones too, wherever they stand', async () => {
     const long = encodeCommand(['SET', 'k', Buffer.alloc(9_000_000)])
-    for (const commands of [encodeCommand(['SELECT', '0']), long]) {
-      for (const work of [
-        () => digest(commands),
-        () => digest(Buffer.concat([BASE, commands])),
-        () => digestPath(multiPart(commands)),
-      ])
-        await expect(work()).rejects.toMatchObject({ name: 'JobError', code: 'digest.commands' })
+    const onBase = { 0: { keys: 1, expires: 0 }, 3: { keys: 1, expires: 0 } }
+    for (const [commands, alone] of [
+      [encodeCommand(['SET', 'k', 'x']), { 0: { keys: 1, expires: 0 } }],
+      [long, { 0: { keys: 1, expires: 0 } }],
+    ] as const) {
+      const first = await digest(commands)
+      expect(Object.fromEntries(first.databases)).toEqual(alone)
+      const behind = await digest(Buffer.concat([BASE, commands]))
+      expect(Object.fromEntries(behind.databases)).toEqual(onBase)
+      expect(behind.digest).not.toBe(first.digest)
+      expect((await digestPath(multiPart(commands))).digest).toBe(behind.digest)
     }
   })
 
@@ -68,6 +72,15 @@ describe('digestLog', () => {
     const { opaque, databases } = await digest(module, { ignoreOpaque: true })
     expect(opaque).toBe(1)
     expect(databases.size).toBe(0)
+    const command = encodeCommand(['SET', 'k', 'v'])
+    await expect(digest(Buffer.concat([module, command]))).rejects.toMatchObject({
+      code: 'digest.opaque',
+      message: expect.stringContaining('"vectors"'),
+    })
+    expect(await digest(Buffer.concat([module, command]), { ignoreOpaque: true })).toMatchObject({
+      opaque: 1,
+      databases: new Map([[0, { keys: 1, expires: 0 }]]),
+    })
   })
 
   it('goes on behind a value that cannot be decoded, and says so', async () => {

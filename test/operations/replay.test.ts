@@ -89,7 +89,7 @@ describe('replay', () => {
     expect(bad.status).toBe(2)
   })
 
-  it('takes RDB parts of any log, and refuses one with commands before it says anything', async () => {
+  it('takes parts of any log, annotations between them', async () => {
     const manifest = (...names: string[]) =>
       Buffer.from(names.map((name, i) => `file ${name} seq 1 type ${i === 0 ? 'b' : 'i'}\n`).join(''))
     const parts = (incr: Buffer) => ({
@@ -103,12 +103,12 @@ describe('replay', () => {
     }
     const command = encode('SET', 'a', '1')
     const long = encode('SET', 'a', 'x'.repeat(9_000_000))
-    for (const log of [parts(command), parts(long), Buffer.concat([LOG, command]), command]) {
-      for (const option of ['--dump', '--json']) {
-        const { status, out, err } = await call('replay', place(temporaryFolder(), log), option)
-        expect({ status, out: out.toString() }).toEqual({ status: 2, out: '' })
-        expect(err).toMatch(/^aofkit: \S+:\d+: a command; this version replays RDB parts only\n/)
-      }
+    for (const log of [parts(command), parts(long), Buffer.concat([LOG, command])]) {
+      const { databases } = await callJson<{ databases: object }>('replay', place(temporaryFolder(), log))
+      expect(databases).toMatchObject({
+        0: { keys: 4, types: { string: 2, list: 1, set: 1 } },
+        7: { keys: 2 },
+      })
     }
   })
 
@@ -263,10 +263,10 @@ describe('replay --dump', () => {
   it('never waits for a value to be whole: its first elements are there before its last', async () => {
     const folder = temporaryFolder()
     const path = join(folder, 'log')
-    // Billions of elements, of which the file has the first million and zeros that take no place: empty strings.
+    // Millions of elements, of which the file has some, and zeros that take no place: empty strings.
     writeFileSync(path, bytes(Buffer.from('REDIS0010'), 1, str('list'), len(2 ** 33)))
     const file = await open(path, 'a')
-    await file.truncate(2 ** 33)
+    await file.truncate(2 ** 26)
     await file.close()
     const child = start(['replay', path, '--dump'])
     const [first] = await once(child.stdout!, 'data')

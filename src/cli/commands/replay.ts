@@ -1,17 +1,14 @@
+import type { Finding } from '../../aof/finding.ts'
 import { resolveInput } from '../../aof/parts.ts'
-import { formatBytes, formatCount, plural } from '../../bytes/figures.ts'
+import { formatCount } from '../../bytes/figures.ts'
 import { Glob } from '../../bytes/glob.ts'
-import {
-  type DatabaseSummary,
-  KeyspaceSummary,
-  type KeyVisitor,
-  type ReplayEnd,
-  replayLog,
-} from '../../operations/replay.ts'
+import { type KeyVisitor, visitKeys } from '../../operations/keys.ts'
+import { KeyspaceSummary } from '../../operations/keyspace-summary.ts'
+import { isRdbAlone, streamRdbKeys } from '../../operations/rdb-keys.ts'
+import { replayLog } from '../../operations/replay.ts'
 import type { Kind } from '../../values/elements.ts'
 import { defineCommand } from '../define.ts'
 import { Exit } from '../exit.ts'
-import type { Io } from '../io.ts'
 import {
   choice,
   flag,
@@ -19,24 +16,24 @@ import {
   list,
   logOptions,
   outputOptions,
-  readLogOptions,
+  readReplayOptions,
+  replayOptions,
   wholeNumber,
   word,
 } from '../options.ts'
 import { KeyDump } from '../render/dump.ts'
 import { place } from '../render/findings.ts'
 import { toJson } from '../render/json.ts'
+import { type KeyspaceRest, KINDS, keyspaceJson, keyspaceText } from '../render/keyspace.ts'
 import { LineWriter } from '../render/lines.ts'
 import { startProgress } from '../render/progress.ts'
-import { renderTable } from '../render/table.ts'
-
-const KINDS: readonly Kind[] = ['string', 'list', 'set', 'zset', 'hash', 'stream', 'module', 'array']
 
 export const replay = defineCommand({
   command: 'replay <path>',
   describe: 'Build the keyspace and summarise it, or print it (--dump)',
-  epilogue: `So far for logs of RDB parts alone: where there are commands it refuses.
-Elements are items, members, fields and entries; bytes are those of keys and of the strings in their values. Nothing expires.
+  epilogue: `The keyspace is that of a server which has loaded the log and expired nothing: commands that it refuses are passed over (rejected), a transaction without EXEC does not count. Times relative to now are counted from --as-of, else from the last #TS:.
+Keys of modules, and of commands that --allow-commands names, are opaque: their commands are kept, not carried out.
+Elements are items, members, fields and entries; bytes are those of keys and of the strings in their values.
 --dump prints a key a line, as JSON: db, key, type, expireAtMs and value; jq reads it. A string that is not UTF-8 is {"base64": "…"}, an integer beyond 2^53 a string. A line whose value could not be read to its end says "incomplete": true.
 Exit status: 0 all of it was read, 1 something is damaged or would not load (verify says what that means), 2 the job could not be done.`,
   examples: [
@@ -48,11 +45,13 @@ Exit status: 0 all of it was read, 1 something is damaged or would not load (ver
     key: word('Only keys matching this glob, as for KEYS'),
     db: word('Only these databases (N,…)'),
     type: word(`Only keys of these types (${KINDS.join(', ')})`),
+    'load-truncated': flag('A torn end is fine, as for a server with aof-load-truncated yes (exit 0)'),
     ...logOptions,
+    ...replayOptions,
     ...outputOptions,
   },
   async run(args, io) {
-    const options = readLogOptions(args)
+    const options = readReplayOptions(args)
     const databases = list(args.db).map(db => wholeNumber('db', db) as number)
     const types = list(args.type).map(type => choice('type', type, KINDS) as Kind)
     const selection = {
@@ -71,10 +70,11 @@ Exit status: 0 all of it was read, 1 something is damaged or would not load (ver
     const sink = dumps ? new KeyDump(lines) : summary
     const bar = startProgress(io, dumps && io.outIsTerminal ? false : args.progress, input.size)
     let damaged = false
-    for (const { severity, message } of input.findings) {
-      if (severity !== 'error') continue
-      damaged = true
-      io.err(`aofkit: ${message}\n`)
+    const say = ({ message, code, severity, ...where }: Finding, count = 1) => {
+      const at = place(where)
+      const more = count > 1 ? `, the first of ${formatCount(count)}` : ''
+      const next = severity === 'error' ? '; verify says what it means' : ''
+      io.err(`aofkit: ${at === '' ? '' : `${at}: `}${message} (${code}${more})${next}\n`)
     }
     const write = async () => {
       lines.flush()
@@ -87,9 +87,7 @@ Exit status: 0 all of it was read, 1 something is damaged or would not load (ver
       async damage(finding, count) {
         damaged = true
         await write()
-        const more = count > 1 ? `, the first of ${formatCount(count)}` : ''
-        const what = `${finding.message} (${finding.code}${more}); verify says what it means`
-        io.err(`aofkit: ${place(finding)}: ${what}\n`)
+        say(finding, count)
       },
       async pause(bytes) {
         bar.update(bytes)
@@ -102,72 +100,41 @@ Exit status: 0 all of it was read, 1 something is damaged or would not load (ver
         return io.closed
       },
     }
+    let end: KeyspaceRest
     try {
-      const end = await replayLog(input, selection, options, visitor)
+      if (await isRdbAlone(input, options.databases)) {
+        for (const finding of input.findings) {
+          if (finding.severity !== 'error') continue
+          damaged = true
+          io.err(`aofkit: ${finding.message}\n`)
+        }
+        end = { functions: await streamRdbKeys(input, selection, options, visitor), rejected: 0, scripts: 0 }
+      } else {
+        const replayed = await replayLog(input, options, bytes => bar.update(bytes))
+        try {
+          for (const { first, count } of replayed.firstFindings) {
+            if (first.severity === 'error') damaged = true
+            if (first.severity === 'error' || first.code.startsWith('replay.')) say(first, count)
+          }
+          if (replayed.torn && args['load-truncated'] === true) damaged = false
+          // To count takes no look at what stands in the log.
+          replayed.keyspace.store.extents.passOver = !dumps
+          await visitKeys(replayed.keyspace, selection, visitor, replayed.bytes)
+          const { rejected, scripts, keyspace } = replayed
+          end = { functions: keyspace.functions.size, rejected, scripts }
+        } finally {
+          await replayed.close()
+        }
+      }
       await write()
-      if (!dumps)
-        io.out(args.json === true ? toJson(jsonSummary(summary, end)) : textSummary(summary, end, io))
     } finally {
       bar.stop()
     }
+    if (!dumps)
+      io.out(args.json === true ? toJson(keyspaceJson(summary, end)) : keyspaceText(summary, end, io.style))
     return damaged ? Exit.Damaged : Exit.Ok
   },
 })
 
 /** Bytes that are written without a look at whether anyone takes them. */
 const MUCH = 1 << 20
-
-function inOrder({ databases }: KeyspaceSummary): [number, DatabaseSummary][] {
-  return [...databases].sort(([a], [b]) => a - b)
-}
-
-/** Types in the order of their names: that of the log is none. */
-function typesOf({ types }: DatabaseSummary): [Kind, number][] {
-  return KINDS.flatMap(kind => {
-    const count = types.get(kind)
-    return count === undefined ? [] : [[kind, count] as [Kind, number]]
-  })
-}
-
-function jsonSummary(summary: KeyspaceSummary, { functions, rejected }: ReplayEnd) {
-  return {
-    databases: Object.fromEntries(
-      inOrder(summary).map(([db, counts]) => [db, { ...counts, types: Object.fromEntries(typesOf(counts)) }]),
-    ),
-    functions,
-    rejected,
-  }
-}
-
-function textSummary(summary: KeyspaceSummary, { functions, rejected }: ReplayEnd, { style }: Io): string {
-  const title = (text: string) => style.dim(text)
-  const rows = inOrder(summary).map(([db, counts]) => [
-    `${db}`,
-    formatCount(counts.keys),
-    formatCount(counts.expires),
-    formatCount(counts.elements),
-    formatBytes(counts.bytes),
-    typesOf(counts)
-      .map(([kind, count]) => `${kind} ${formatCount(count)}`)
-      .join(', '),
-  ])
-  const table = renderTable(
-    [
-      { title: title('db'), right: true },
-      { title: title('keys'), right: true },
-      { title: title('expires'), right: true },
-      { title: title('elements'), right: true },
-      { title: title('bytes'), right: true },
-      { title: title('types') },
-    ],
-    rows,
-  )
-  const lines = [
-    rows.length === 0 ? 'No keys.' : '',
-    functions === 0 ? '' : `${plural(functions, 'library', 'libraries')} of functions.`,
-    rejected === 0 ? '' : `${plural(rejected, 'command')} that a server refuses.`,
-  ].filter(line => line !== '')
-  return [rows.length === 0 ? '' : table, lines.map(line => `${line}\n`).join('')]
-    .filter(text => text !== '')
-    .join('\n')
-}

@@ -1,13 +1,29 @@
-import { resolveInput } from '../../aof/parts.ts'
+import { openPart, resolveInput } from '../../aof/parts.ts'
+import { Beginning } from '../../bytes/beginning.ts'
 import { escapeName, quoteForShell } from '../../bytes/escape.ts'
 import { formatBytes, formatCount, plural } from '../../bytes/figures.ts'
+import type { KeptSource } from '../../bytes/source.ts'
+import type { ReplayCheck } from '../../operations/replay-check.ts'
 import { type VerifyReport, verifyLog } from '../../operations/verify.ts'
-import { defineCommand } from '../define.ts'
+import { defineCommand, type Given } from '../define.ts'
 import { Exit } from '../exit.ts'
 import type { Io } from '../io.ts'
-import { flag, logOptions, outputOptions, readLogOptions, sizeOrShare, word } from '../options.ts'
+import {
+  duration,
+  flag,
+  lastGiven,
+  logOptions,
+  outputOptions,
+  range,
+  readReplayOptions,
+  replayOptions,
+  sizeOrShare,
+  usage,
+  word,
+} from '../options.ts'
 import { renderFindings, renderVerdict } from '../render/findings.ts'
 import { jsonName, toJson } from '../render/json.ts'
+import { keyspaceJson, keyspaceText } from '../render/keyspace.ts'
 import { startProgress } from '../render/progress.ts'
 import { renderTable } from '../render/table.ts'
 import { repeated } from '../repeated.ts'
@@ -16,7 +32,8 @@ export const verify = defineCommand({
   command: 'verify <path>',
   describe: 'Read every byte and say what servers would do with it; never writes',
   epilogue: `Verdicts: sound; damaged (servers load it, check-aof refuses it); torn (the end is cut off: servers start with what is before, if aof-load-truncated is yes); corrupt (servers do not start).
-Exit status: 0 sound (also torn, with --load-truncated), 1 anything else, 2 the job could not be done.`,
+--replay builds the keyspace of what servers load as well, tells of commands that they refuse meanwhile, and how many keys there are; the --expect options do so, too, and each is a finding when it is missed.
+Exit status: 0 sound (also torn, with --load-truncated), 1 anything else, a missed expectation too, 2 the job could not be done.`,
   examples: [
     ['aofkit verify /var/lib/redis', 'the log of a data folder'],
     ['zstd -dc backup.aof.zst | aofkit verify -', 'a stream; `aofkit verify backup.aof.zst` does it too'],
@@ -26,15 +43,55 @@ Exit status: 0 sound (also torn, with --load-truncated), 1 anything else, 2 the 
     'load-truncated': flag('A torn end is fine, as for a server with aof-load-truncated yes (exit 0)'),
     'max-loss': word('With --load-truncated: not when more than SIZE or PERCENT would be lost'),
     strict: flag('Warnings are damage too (exit 1)'),
+    replay: flag('Apply every command to a keyspace in memory'),
+    'expect-keys': word('How many keys there must be: MIN or MIN..MAX'),
+    'expect-digest': word('What DEBUG DIGEST must print: 40 hex digits'),
+    'expect-newer-than': word(
+      'How old the last that was written may be, by the last #TS:, else the time of the RDB: 90s, 36h, 7d',
+    ),
+    'ignore-opaque': flag('Leave keys of modules out of the digest'),
     ...logOptions,
+    ...replayOptions,
     ...outputOptions,
   },
   async run(args, io) {
     const maxLoss = sizeOrShare('max-loss', args['max-loss'])
-    const options = readLogOptions(args)
+    const options = readReplayOptions(args)
+    const expectations = {
+      keys: range('expect-keys', args['expect-keys']),
+      digest: digestOption('expect-digest', args['expect-digest']),
+      newerThan: duration('expect-newer-than', args['expect-newer-than']),
+    }
+    const replays = args.replay === true || Object.values(expectations).some(value => value !== undefined)
+    const now = options.asOf ?? Date.now() / 1000
     const input = await resolveInput(args.path)
     const bar = startProgress(io, args.progress, input.size)
-    const report = await verifyLog(input, options, done => bar.update(done)).finally(() => bar.stop())
+    // What can be read only once is kept, to be read again.
+    const kept =
+      replays && input.size === undefined
+        ? ((await openPart(input.parts[0], { again: true })) as KeptSource)
+        : undefined
+    const open = kept && (async () => new Beginning(kept, Number.POSITIVE_INFINITY))
+    let report: VerifyReport
+    let replayed: ReplayCheck | undefined
+    try {
+      report = await verifyLog(input, options, done => bar.update(done), open)
+      if (replays) {
+        const checked = {
+          ...options,
+          ignoreOpaque: args['ignore-opaque'] === true,
+          ...(open ? { open } : {}),
+        }
+        // Loaded for those who ask for it: without it verify starts sooner.
+        const { checkReplay } = await import('../../operations/replay-check.ts')
+        replayed = await checkReplay(input, report, checked, expectations, now, done => bar.update(done))
+        report = { ...report, findings: [...report.findings, ...replayed.findings] }
+      }
+    } finally {
+      bar.stop()
+      await kept?.close()
+    }
+    const missed = replayed?.findings.some(({ severity }) => severity === 'error') === true
     const lost = report.bytes - keptByCut(report)
     const tooMuch = maxLoss !== undefined && lost > maxLoss(report.bytes)
     const accepted =
@@ -45,16 +102,24 @@ Exit status: 0 sound (also torn, with --load-truncated), 1 anything else, 2 the 
       !report.losesPreamble &&
       !tooMuch
     const warned = args.strict === true && report.findings.some(({ severity }) => severity === 'warning')
-    const sound = (report.verdict === 'sound' || accepted) && !warned
+    const sound = (report.verdict === 'sound' || accepted) && !warned && !missed
     const remarks: string[] = []
     if (accepted) remarks.push('A torn end is accepted (--load-truncated).')
     if (tooMuch && args['load-truncated'] === true) remarks.push('More would be lost than --max-loss allows.')
     if (warned) remarks.push('Warnings count (--strict).')
-    if (args.json === true) io.out(toJson(jsonReport(report)))
-    else io.out(textReport(args.path, report, remarks, repeated(args, REPEATED), io))
+    if (missed) remarks.push('It is not what is expected.')
+    if (args.json === true) io.out(toJson(jsonReport(report, replayed)))
+    else io.out(textReport(args.path, report, replayed, remarks, repeated(args, REPEATED), io))
     return sound ? Exit.Ok : Exit.Damaged
   },
 })
+
+/** Forty hex digits, in small letters. */
+function digestOption(option: string, value: Given): string | undefined {
+  const text = lastGiven(value)?.toLowerCase()
+  if (text !== undefined && !/^[0-9a-f]{40}$/.test(text)) throw usage(`--${option} takes 40 hex digits`)
+  return text
+}
 
 /** Options that the command to run next must have too. */
 const REPEATED = ['as', 'databases', 'allow-commands'] as const
@@ -66,7 +131,7 @@ function keptByCut({ parts }: VerifyReport): number {
   return kept.reduce((total, part) => total + part.validUpTo, 0)
 }
 
-function jsonReport(report: VerifyReport): unknown {
+function jsonReport(report: VerifyReport, replayed: ReplayCheck | undefined): unknown {
   const { verdict, bytes, commands, keys, parts, findings, server, behind, doNotStart } = report
   return {
     verdict,
@@ -81,12 +146,22 @@ function jsonReport(report: VerifyReport): unknown {
     server,
     ...(behind === undefined ? {} : { behind: { ...behind, part: jsonName(behind.part) } }),
     doNotStart,
+    ...(replayed === undefined
+      ? {}
+      : {
+          replay: {
+            ...keyspaceJson(replayed.summary, replayed),
+            ...(replayed.digest === undefined ? {} : { digest: replayed.digest }),
+            ...(replayed.writtenAt === undefined ? {} : { writtenAt: replayed.writtenAt }),
+          },
+        }),
   }
 }
 
 function textReport(
   path: string,
   report: VerifyReport,
+  replayed: ReplayCheck | undefined,
   remarks: readonly string[],
   options: string,
   io: Io,
@@ -117,6 +192,7 @@ function textReport(
       ),
     )
   }
+  if (replayed !== undefined) blocks.push(keyspaceText(replayed.summary, replayed, style))
   if (report.findings.length > 0) blocks.push(renderFindings(report.findings, style))
   const summary = [
     `${style.bold(renderVerdict(report.verdict, style))}: ${meaning(report)}`,

@@ -1,4 +1,4 @@
-import type { Key, KeySink } from '../../operations/replay.ts'
+import type { Key, KeySink } from '../../operations/keys.ts'
 import { scoreText } from '../../values/command.ts'
 import { type Kind, NO_EXPIRY, type StreamState } from '../../values/elements.ts'
 import { Slice } from '../../values/slice.ts'

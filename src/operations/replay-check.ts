@@ -1,0 +1,147 @@
+import { type Finding, Findings } from '../aof/finding.ts'
+import type { Input, Part } from '../aof/parts.ts'
+import { formatCount } from '../bytes/figures.ts'
+import type { ServerName } from '../servers/servers.ts'
+import { digestOf } from './digest.ts'
+import { visitKeys } from './keys.ts'
+import { KeyspaceSummary } from './keyspace-summary.ts'
+import { type Replay, type ReplayOptions, replayLog } from './replay.ts'
+import type { VerifyReport } from './verify.ts'
+
+/** What a log must hold. */
+export interface Expectations {
+  /** How many keys, both included. */
+  readonly keys?: { readonly least: number; readonly most: number } | undefined
+  /** What `DEBUG DIGEST` must print, in small letters. */
+  readonly digest?: string | undefined
+  /** How old the last that was written may be, in seconds. */
+  readonly newerThan?: number | undefined
+}
+
+export interface ReplayCheck {
+  readonly summary: KeyspaceSummary
+  readonly functions: number
+  readonly rejected: number
+  readonly scripts: number
+  /** When it was asked for. */
+  readonly digest: string | undefined
+  readonly writtenAt: number | undefined
+  /** `replay.…` and `expect.…`. */
+  readonly findings: readonly Finding[]
+}
+
+/**
+ * Replays what servers load of a log that was verified, and looks whether it is what is expected.
+ *
+ * @param now Unix seconds
+ * @param ignoreOpaque whether keys that have no digest are left out of it
+ * @throws JobError as {@link replayLog}
+ */
+export async function checkReplay(
+  input: Input,
+  report: VerifyReport,
+  options: ReplayOptions & { readonly ignoreOpaque: boolean },
+  expectations: Expectations,
+  now: number,
+  progress?: (bytes: number) => void,
+): Promise<ReplayCheck> {
+  const replay = await replayLog(input, { ...options, ends: loadedEnds(input, report) }, progress)
+  try {
+    const findings = new Findings()
+    for (const finding of replay.findings) if (finding.code.startsWith('replay.')) findings.add(finding)
+    const summary = await summarise(replay)
+    const { keyspace, rejected, scripts, writtenAt } = replay
+    const expected = (code: string, message: string) => findings.add({ code, severity: 'error', message })
+    checkKeys(keyspace.size, expectations, expected)
+    checkAge(writtenAt, expectations, now, expected)
+    const digest = checkDigest(replay, report.server, options.ignoreOpaque, expectations, expected)
+    return {
+      summary,
+      functions: keyspace.functions.size,
+      rejected,
+      scripts,
+      digest,
+      writtenAt,
+      findings: findings.list(),
+    }
+  } finally {
+    await replay.close()
+  }
+}
+
+/** Where servers stop reading, by part; parts behind it are left out. */
+function loadedEnds(input: Input, report: VerifyReport): ReadonlyMap<Part, number> {
+  const ends = new Map<Part, number>()
+  let stopped = false
+  input.parts.forEach((part, i) => {
+    const { verdict, validUpTo } = report.parts[i]
+    if (stopped) ends.set(part, 0)
+    else if (verdict === 'torn' || verdict === 'corrupt') {
+      ends.set(part, validUpTo)
+      stopped = true
+    }
+  })
+  return ends
+}
+
+async function summarise(replay: Replay): Promise<KeyspaceSummary> {
+  const summary = new KeyspaceSummary()
+  const { extents } = replay.keyspace.store
+  // To count takes no look at what stands in the log.
+  extents.passOver = true
+  await visitKeys(
+    replay.keyspace,
+    {},
+    {
+      key: key => summary.key(key),
+      cut: () => summary.cut(),
+      async damage() {},
+      async pause() {},
+      full: false,
+      done: false,
+    },
+    replay.bytes,
+  )
+  extents.passOver = false
+  return summary
+}
+
+type Missed = (code: string, message: string) => void
+
+function checkKeys(found: number, { keys }: Expectations, missed: Missed): void {
+  if (keys === undefined || (found >= keys.least && found <= keys.most)) return
+  const most = keys.most === Number.POSITIVE_INFINITY ? ' or more' : ` to ${formatCount(keys.most)}`
+  missed('expect.keys', `expected ${formatCount(keys.least)}${most} keys, found ${formatCount(found)}`)
+}
+
+function checkAge(
+  writtenAt: number | undefined,
+  { newerThan }: Expectations,
+  now: number,
+  missed: Missed,
+): void {
+  if (newerThan === undefined) return
+  if (writtenAt === undefined) {
+    missed('expect.newer', 'when it was written is not known: it has no #TS:, and no RDB that says so')
+  } else if (writtenAt < now - newerThan) {
+    const when = new Date(writtenAt * 1000).toISOString().replace('.000Z', 'Z')
+    missed(
+      'expect.newer',
+      `the last that was written is of ${when}, ${formatCount(Math.floor(now - writtenAt))} seconds ago; expected at most ${formatCount(newerThan)}`,
+    )
+  }
+}
+
+function checkDigest(
+  { keyspace }: Replay,
+  server: ServerName,
+  ignoreOpaque: boolean,
+  { digest: expected }: Expectations,
+  missed: Missed,
+): string | undefined {
+  if (expected === undefined) return undefined
+  const digest = digestOf(keyspace, server, ignoreOpaque).digest.hex()
+  if (digest !== expected)
+    missed('expect.digest', `expected the digest ${expected}, found ${digest} (as ${server})`)
+  return digest
+}
