@@ -39,6 +39,6 @@ for (let round = 0; round < Number(rounds); round++) {
       if (process.env.KEEP_GOING === undefined) process.exit()
     }
   }
-  if (round % 10 === 9 || round === Number(rounds) - 1)
+  if (round % 5 === 4 || round === Number(rounds) - 1)
     for (const [name, sum] of sums) console.log(`${name}: ${JSON.stringify(sum)}`)
 }

@@ -39,7 +39,8 @@ const several = (r: Random, make: (r: Random) => Arg[], most = 4): Arg[] =>
 
 function key(r: Random, type: string): string {
   const letter = chance(r, 18) ? one(r, TYPES) : type
-  return `${letter}${r(4)}${chance(r, 10) ? ' with a name that is longer than a cell has room for' : ''}`
+  const index = r(3)
+  return `${letter}${index}${index === 2 && letter > 'f' ? ' with a name that is longer than a cell has room for' : ''}`
 }
 
 const any = (r: Random): string => key(r, one(r, TYPES))
@@ -150,7 +151,7 @@ const condition = (r: Random): string[] =>
 const numbered = (args: Arg[], each = 1): Arg[] => [String(args.length / each), ...args]
 const keys = (r: Random, type: string): Arg[] =>
   Array.from({ length: 1 + r(3) }, () => (chance(r, 8) ? any(r) : key(r, chance(r, 4) ? 'e' : type)))
-const database = (r: Random): string => String(chance(r, 20) ? 15 + r(4) : r(DATABASES))
+const database = (r: Random): string => String(chance(r, 20) ? 15 + r(4) : chance(r, 2) ? 0 : r(DATABASES))
 
 const VALKEY: readonly ServerName[] = ['valkey-8.1', 'valkey-9.1']
 
@@ -233,8 +234,8 @@ form('pfmerge', r => [key(r, 'p'), key(r, 'p'), ...maybe(r, key(r, 'p'))])
 form('pfdebug', r => ['TODENSE', key(r, 'p')], { live: true })
 
 // Keys.
-form('del', r => several(r, q => [any(q)], 2).slice(0, 3), { weight: 2 })
-form('unlink', r => [any(r)])
+form('del', r => several(r, q => [any(q)], 2).slice(0, 3), { weight: 0.7 })
+form('unlink', r => [any(r)], { weight: 0.4 })
 form('pexpireat', r => [any(r), time(r), ...condition(r)], { weight: 2 })
 form('expireat', r => [any(r), seconds(r), ...condition(r)])
 form('pexpire', r => [any(r), soon(r), ...condition(r)], { live: true })
@@ -255,7 +256,7 @@ form('copy', r => {
 form('swapdb', r => [database(r), database(r)], { weight: 0.15 })
 form('flushdb', r => maybe(r, one(r, ['ASYNC', 'sync'])), { weight: 0.04 })
 form('flushall', () => [], { weight: 0.02 })
-form('select', r => [database(r)], { weight: 1.5 })
+form('select', r => [database(r)], { weight: 0.8 })
 form('touch', r => [any(r)], { weight: 0.1 })
 
 // Hashes.
@@ -325,20 +326,20 @@ form('rpoplpush', r => [key(r, 'l'), key(r, 'l')])
 form('lmpop', r => [...numbered(keys(r, 'l')), side(r), ...maybe(r, 'COUNT', String(r(5)))], {
   logged: ['lmpop', 'lpop', 'rpop'],
 })
-form('blmove', r => [key(r, 'l'), key(r, 'l'), side(r), side(r), '0.01'], {
+form('blmove', r => [key(r, 'l'), key(r, 'l'), side(r), side(r), '0.001'], {
   logged: ['blmove', 'lmove'],
   weight: 0.5,
 })
-form('brpoplpush', r => [key(r, 'l'), key(r, 'l'), '0.01'], {
+form('brpoplpush', r => [key(r, 'l'), key(r, 'l'), '0.001'], {
   logged: ['brpoplpush', 'rpoplpush'],
   weight: 0.4,
 })
-form('blmpop', r => ['0.01', ...numbered(keys(r, 'l')), side(r), ...maybe(r, 'COUNT', String(1 + r(5)))], {
+form('blmpop', r => ['0.001', ...numbered(keys(r, 'l')), side(r), ...maybe(r, 'COUNT', String(1 + r(5)))], {
   logged: ['blmpop', 'lpop', 'rpop'],
   weight: 0.5,
 })
 for (const name of ['blpop', 'brpop'])
-  form(name, r => [...keys(r, 'l'), '0.01'], { logged: [name, name.slice(1)], weight: 0.5 })
+  form(name, r => [...keys(r, 'l'), '0.001'], { logged: [name, name.slice(1)], weight: 0.5 })
 
 // Sorted sets.
 form('zadd', r => [key(r, 'z'), ...several(r, q => [score(q), member(q)])], { weight: 3 })
@@ -351,12 +352,12 @@ form('zincrby', r => [key(r, 'z'), score(r), member(r)])
 form('zrem', r => [key(r, 'z'), ...several(r, q => [member(q)])], { weight: 1.5 })
 for (const name of ['zpopmin', 'zpopmax']) form(name, r => [key(r, 'z'), ...maybe(r, String(r(5)))])
 for (const name of ['bzpopmin', 'bzpopmax'])
-  form(name, r => [...keys(r, 'z'), '0.01'], { logged: [name, name.slice(1)], weight: 0.5 })
+  form(name, r => [...keys(r, 'z'), '0.001'], { logged: [name, name.slice(1)], weight: 0.5 })
 const extreme = (r: Random): string => one(r, ['MIN', 'max'])
 form('zmpop', r => [...numbered(keys(r, 'z')), extreme(r), ...maybe(r, 'COUNT', String(r(5)))], {
   logged: ['zmpop', 'zpopmin', 'zpopmax'],
 })
-form('bzmpop', r => ['0.01', ...numbered(keys(r, 'z')), extreme(r)], {
+form('bzmpop', r => ['0.001', ...numbered(keys(r, 'z')), extreme(r)], {
   logged: ['bzmpop', 'zpopmin', 'zpopmax'],
   weight: 0.4,
 })
@@ -465,9 +466,9 @@ const STREAMS = { stream: 'x', group: ['g1', 'g2', 'g3'], consumer: ['alice', 'b
 const id = (r: Random): string =>
   chance(r, 20)
     ? one(r, ['0-0', '18446744073709551615-18446744073709551615', 'x', '5', '-', '0'])
-    : `${r(200)}-${r(3)}`
+    : `${r(80)}-${r(2)}`
 const stream = (r: Random): string => key(r, STREAMS.stream)
-const group = (r: Random): string => one(r, STREAMS.group)
+const group = (r: Random): string => STREAMS.group[chance(r, 6) ? 2 : r(2)]
 const consumer = (r: Random): string => one(r, STREAMS.consumer)
 const trim = (r: Random): Arg[] =>
   one(r, [
@@ -481,9 +482,9 @@ form(
   r => [stream(r), ...maybe(r, 'NOMKSTREAM'), ...(chance(r, 3) ? trim(r) : []), id(r), ...entry(r)],
   { weight: 3 },
 )
-form('xadd', r => [stream(r), `${150 + r(100)}-*`, ...entry(r)])
+form('xadd', r => [stream(r), `${60 + r(60)}-*`, ...entry(r)])
 form('xadd', r => [stream(r), '*', ...entry(r)], { live: true })
-form('xdel', r => [stream(r), ...several(r, q => [id(q)])])
+form('xdel', r => [stream(r), ...several(r, q => [id(q)], 9)])
 form('xtrim', r => [stream(r), ...trim(r)])
 form('xsetid', r => [stream(r), id(r), ...maybe(r, 'ENTRIESADDED', String(r(99)), 'MAXDELETEDID', id(r))])
 form('xgroup|create', r => [
@@ -502,7 +503,7 @@ form('xgroup|setid', r => [
 form('xgroup|destroy', r => [stream(r), group(r)], { weight: 0.3 })
 form('xgroup|createconsumer', r => [stream(r), group(r), consumer(r)])
 form('xgroup|delconsumer', r => [stream(r), group(r), consumer(r)], { weight: 0.5 })
-form('xack', r => [stream(r), group(r), ...several(r, q => [id(q)])])
+form('xack', r => [stream(r), group(r), ...several(r, q => [id(q)], 15)], { weight: 1.5 })
 form(
   'xreadgroup',
   r => [

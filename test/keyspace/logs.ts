@@ -230,12 +230,12 @@ class Driver {
   async #blocked(): Promise<number> {
     const n = () => this.#random(4)
     const waiting = [
-      ['BLPOP', `l${n()}`, `l${n()}`, '0.02'],
-      ['BRPOP', `l${n()}`, '0.02'],
-      ['BLMOVE', `l${n()}`, `l${n()}`, 'LEFT', 'RIGHT', '0.02'],
-      ['BLMPOP', '0.02', '2', `l${n()}`, `l${n()}`, 'RIGHT', 'COUNT', '2'],
-      ['BZPOPMIN', `z${n()}`, `z${n()}`, '0.02'],
-      ['BZMPOP', '0.02', '1', `z${n()}`, 'MAX', 'COUNT', '2'],
+      ['BLPOP', `l${n()}`, `l${n()}`, '0.005'],
+      ['BRPOP', `l${n()}`, '0.005'],
+      ['BLMOVE', `l${n()}`, `l${n()}`, 'LEFT', 'RIGHT', '0.005'],
+      ['BLMPOP', '0.005', '2', `l${n()}`, `l${n()}`, 'RIGHT', 'COUNT', '2'],
+      ['BZPOPMIN', `z${n()}`, `z${n()}`, '0.005'],
+      ['BZMPOP', '0.005', '1', `z${n()}`, 'MAX', 'COUNT', '2'],
     ][this.#random(6)]
     const list = waiting[0].startsWith('BL') || waiting[0] === 'BRPOP'
     if (this.#course.only !== undefined && !this.#course.only.test(list ? 'lpop' : 'zpopmin')) return 0
