@@ -1,3 +1,6 @@
+export const INT64_MAX = (1n << 63n) - 1n
+export const INT64_MIN = -(1n << 63n)
+
 /** Characters of the longest integer of 64 bits, with its sign. */
 export const LONGEST_INTEGER = 20
 

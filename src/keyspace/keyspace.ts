@@ -698,7 +698,7 @@ class Filler extends IgnoredElements {
   }
 
   override scored(member: Slice, score: number): void {
-    this.#keyspace.zsets.set(this.cell, this.#argument.ofSlice(member), score)
+    this.#keyspace.zsets.fill(this.cell, this.#argument.ofSlice(member), score)
   }
 
   override field(name: Slice, value: Slice, expireAtMs: bigint): void {

@@ -19,7 +19,7 @@ export interface PreambleReport {
   /** The key is there already; the value that it had stays. Void after the call */
   duplicate(offset: number, key: Slice): void
   /** A library of functions that servers refuse. */
-  library(offset: number, rejection: Rejection): void
+  refused(offset: number, rejection: Rejection): void
 }
 
 const STRING = 0
@@ -176,6 +176,6 @@ export class Preamble implements EntryVisitor {
       return
     }
     const rejection = this.#keyspace.functions.load(this.#library, false)
-    if (rejection !== undefined) this.#report.library(offset, rejection)
+    if (rejection !== undefined) this.#report.refused(offset, rejection)
   }
 }

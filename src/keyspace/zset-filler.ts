@@ -3,13 +3,10 @@ import type { Slice } from '../values/slice.ts'
 import { Argument } from './argument.ts'
 import type { Cell } from './cells.ts'
 import type { Keyspace } from './keyspace.ts'
+import { LONGEST_PACKED_MEMBER, MOST_PACKED_MEMBERS } from './types/zsets.ts'
 
 /** Types of sorted sets that are not packed in the RDB, with scores as text and as doubles. */
 export const UNPACKED_ZSETS: ReadonlySet<number> = new Set([3, 5])
-
-/** Members, and bytes of the longest one, that a sorted set has in a listpack at most (`zset-max-listpack-…`). */
-const MOST_PACKED = 128
-const LONGEST_PACKED = 64
 
 /** Fills a sorted set that is not packed: servers pack a small one as they load it, and then -0 loses its sign. */
 export class ZsetFiller extends IgnoredElements {
@@ -36,16 +33,16 @@ export class ZsetFiller extends IgnoredElements {
 
   override scored(member: Slice, score: number): void {
     this.#longest = Math.max(this.#longest, member.length)
-    if (++this.#count <= MOST_PACKED && Object.is(score, -0)) this.#negative.push(member.copy())
-    this.#keyspace.zsets.set(this.#cell, this.#argument.ofSlice(member), score)
+    if (++this.#count <= MOST_PACKED_MEMBERS && Object.is(score, -0)) this.#negative.push(member.copy())
+    this.#keyspace.zsets.fill(this.#cell, this.#argument.ofSlice(member), score)
   }
 
   override end(): void {
-    if (this.#count > MOST_PACKED || this.#longest > LONGEST_PACKED) return
+    if (this.#count > MOST_PACKED_MEMBERS || this.#longest > LONGEST_PACKED_MEMBER) return
     for (const member of this.#negative) {
       const argument = this.#argument.of(member)
       this.#keyspace.zsets.delete(this.#cell, argument)
-      this.#keyspace.zsets.set(this.#cell, argument, 0)
+      this.#keyspace.zsets.fill(this.#cell, argument, 0)
     }
   }
 }

@@ -200,7 +200,7 @@ class Run implements Replay, PartVisitor {
       this.#preamble = new Preamble(this.keyspace, number, {
         damaged: (error, key) => this.#damaged(error, key),
         duplicate: (offset, key) => this.#duplicate(offset, key),
-        library: (offset, rejection) => this.#library(offset, rejection),
+        refused: (offset, rejection) => this.#refused(offset, rejection),
       })
       if (this.#header !== undefined) this.#preamble.event(this.#header)
     }
@@ -353,7 +353,7 @@ class Run implements Replay, PartVisitor {
     this.#error('rdb.key.duplicate', offset, `key "${shown(key)}" was there before: servers do not start`)
   }
 
-  #library(offset: number, { reply }: Rejection): void {
+  #refused(offset: number, { reply }: Rejection): void {
     const code = / already exists$/.test(reply) ? 'rdb.function.duplicate' : 'rdb.function.header'
     this.#error(code, offset, `a library of functions that servers refuse: ${escapeName(reply)}`)
   }

@@ -1,3 +1,4 @@
+import { INT64_MAX, INT64_MIN } from '../bytes/decimal.ts'
 import { corrupt, type FormatError, torn } from '../bytes/errors.ts'
 import { CR, DOLLAR, HASH, LF, MAX_LINE, STAR, ZERO } from './format.ts'
 
@@ -354,9 +355,6 @@ function parseNumber(
   const plain = digits === from && p > digits && (bytes[digits] !== ZERO || p - digits === 1)
   return { value, end: p > digits ? p : from, plain }
 }
-
-const INT64_MAX = (1n << 63n) - 1n
-const INT64_MIN = -(1n << 63n)
 
 /** @param line offset of the argument's header. @param left bytes that are there behind it */
 export function tornBulk(line: number, size: number, left: number): FormatError {

@@ -57,7 +57,7 @@ export async function replayParts(
       duplicate(offset) {
         throw new Error(`a key is there twice, at ${offset}`)
       },
-      library(offset, { reply }) {
+      refused(offset, { reply }) {
         throw new Error(`the library at ${offset}: ${reply}`)
       },
     })
@@ -83,8 +83,7 @@ export function digestOf(keyspace: Keyspace, server: ServerName): string {
   keyspace.forEach(cell => {
     keyspace.key(cell, key)
     const kind = KIND_NAMES[keyspace.kind(cell)] as Kind
-    // Servers pack small sorted sets at once.
-    digest.key(keyspace.database(cell), key, kind, keyspace.expiry(cell), true)
+    digest.key(keyspace.database(cell), key, kind, keyspace.expiry(cell))
     keyspace.emit(cell, digest)
   })
   return digest.hex()

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { resolveInput } from '../../src/aof/parts.ts'
 import { digestLog } from '../../src/operations/digest.ts'
-import { foundServers } from '../helpers/servers.ts'
+import { encodeCommand, foundServers } from '../helpers/servers.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { bytes, double, entry, len, rdb, select, str } from '../rdb/build.ts'
 
@@ -32,6 +32,19 @@ describe.each(foundServers())('%s', server => {
         expect(databases).toEqual(
           new Map(counts.map(([, db, keys, expires]) => [+db, { keys: +keys, expires: +expires }])),
         )
+    } finally {
+      await loaded.stop()
+    }
+  })
+
+  it('prints the same for scores of -0 that commands gave, which lose their sign in small sets', async () => {
+    const log = encodeCommand(['ZADD', 'small', '-0', 'm', '1', 'n'])
+    const path = join(temporaryFolder(), 'log')
+    writeFileSync(path, log)
+    const loaded = await server.load(log)
+    try {
+      const { digest } = await digestLog(await resolveInput(path), { ...OPTIONS, as: server.name })
+      expect(digest).toBe(String(await loaded.query('DEBUG', 'DIGEST')))
     } finally {
       await loaded.stop()
     }

@@ -1,3 +1,4 @@
+import { INT64_MAX } from '../../bytes/decimal.ts'
 import { Slice } from '../../values/slice.ts'
 import { Argument } from '../argument.ts'
 import type { Call } from '../call.ts'
@@ -106,8 +107,6 @@ function changesOf(call: Call): FieldChange[] | Rejection {
   }
   return changes
 }
-
-const INT64_MAX = (1n << 63n) - 1n
 
 /** The value as a field of this type; undefined: it does not fit, and is not to be made to. */
 function fitted(value: bigint, { signed, bits, overflow, added }: FieldChange): bigint | undefined {

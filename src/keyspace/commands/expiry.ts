@@ -1,3 +1,4 @@
+import { INT64_MAX, INT64_MIN } from '../../bytes/decimal.ts'
 import type { Call } from '../call.ts'
 import type { Keyspace } from '../keyspace.ts'
 import { NOT_AN_INTEGER, Rejection } from '../rejection.ts'
@@ -12,9 +13,6 @@ export const EX: TimeForm = { seconds: true, relative: true }
 export const PX: TimeForm = { seconds: false, relative: true }
 export const EXAT: TimeForm = { seconds: true, relative: false }
 export const PXAT: TimeForm = { seconds: false, relative: false }
-
-const INT64_MAX = (1n << 63n) - 1n
-const INT64_MIN = -(1n << 63n)
 
 /** The time of argument `i` in milliseconds since 1970, exact; the rejection when it is none or cannot be counted. */
 export function timeAt(

@@ -1,3 +1,4 @@
+import { INT64_MAX } from '../../bytes/decimal.ts'
 import { NO_EXPIRY } from '../../values/elements.ts'
 import type { Argument } from '../argument.ts'
 import type { Call } from '../call.ts'
@@ -15,7 +16,6 @@ import type { Handlers } from './handler.ts'
 
 /** Redis takes times up to this. */
 const REDIS_LATEST = 70_368_744_177_663n
-const INT64_MAX = (1n << 63n) - 1n
 
 /** Which fields a command is about, and what is to become of them. */
 interface Request {

@@ -1,3 +1,4 @@
+import { INT64_MAX, INT64_MIN } from '../../bytes/decimal.ts'
 import { Slice } from '../../values/slice.ts'
 import { Argument } from '../argument.ts'
 import type { Call } from '../call.ts'
@@ -15,8 +16,6 @@ import {
 import { parseInt64 } from '../types/strings.ts'
 import type { Handlers } from './handler.ts'
 
-const INT64_MAX = (1n << 63n) - 1n
-const INT64_MIN = -(1n << 63n)
 const HASH_VALUE_IS_NO_INTEGER = new Rejection('ERR hash value is not an integer')
 const HASH_VALUE_IS_NO_FLOAT = new Rejection('ERR hash value is not a float')
 const SCRATCH = new Slice()

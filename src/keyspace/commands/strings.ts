@@ -1,3 +1,4 @@
+import { INT64_MAX, INT64_MIN } from '../../bytes/decimal.ts'
 import { Slice } from '../../values/slice.ts'
 import { Argument } from '../argument.ts'
 import type { Call } from '../call.ts'
@@ -14,8 +15,6 @@ import {
 } from '../rejection.ts'
 import type { Handlers } from './handler.ts'
 
-const INT64_MAX = (1n << 63n) - 1n
-const INT64_MIN = -(1n << 63n)
 /** `proto-max-bulk-len`, which logs do not tell; servers' default. */
 const LONGEST = 512 * 2 ** 20
 const TOO_LONG = new Rejection('ERR string exceeds maximum allowed size (proto-max-bulk-len)')

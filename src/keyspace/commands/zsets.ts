@@ -1,12 +1,17 @@
-import type { ServerName } from '../../servers/servers.ts'
-import { Slice } from '../../values/slice.ts'
-import type { Argument } from '../argument.ts'
 import type { Call } from '../call.ts'
 import { type Cell, CellKind } from '../cells.ts'
-import { parseBound, parseScoreArgument } from '../doubles.ts'
+import { parseScoreArgument } from '../doubles.ts'
 import type { Keyspace } from '../keyspace.ts'
 import { NOT_A_FLOAT, NOT_AN_INTEGER, OUT_OF_RANGE, Rejection, SYNTAX, WRONGTYPE } from '../rejection.ts'
 import type { Handlers } from './handler.ts'
+import {
+  countBeforeMember,
+  countBeforeScore,
+  isMemberBound,
+  NO_MEMBER_BOUND,
+  NO_SCORE_BOUND,
+  scoreBound,
+} from './zset-bounds.ts'
 
 const XX_AND_NX = new Rejection('ERR XX and NX options at the same time are not compatible')
 const GT_LT_NX = new Rejection('ERR GT, LT, and/or NX options at the same time are not compatible')
@@ -69,12 +74,6 @@ function zadd(call: Call, keyspace: Keyspace): Rejection | void {
   }
 }
 
-const MIN_OR_MAX = new Rejection('ERR min or max is not a float')
-const MIN_OR_MAX_STRING = new Rejection('ERR min or max not valid string range item')
-const OPEN = 0x28
-const CLOSED = 0x5b
-const BOUND = new Slice()
-
 /** The cell of a sorted set; 0: there is no such key; undefined: it holds another kind. */
 function zsetAt(call: Call, keyspace: Keyspace): Cell | undefined {
   const cell = keyspace.find(call.at(1))
@@ -95,35 +94,6 @@ function pop(call: Call, keyspace: Keyspace, smallest: boolean): Rejection | voi
   const length = keyspace.zsets.length(cell)
   if (smallest) keyspace.zsets.removeRanks(cell, 0, count)
   else keyspace.zsets.removeRanks(cell, length - Math.min(count, length), length)
-}
-
-interface Bound {
-  readonly value: number
-  readonly open: boolean
-}
-
-function scoreBound(argument: Argument, server: ServerName): Bound | undefined {
-  const open = argument.length > 0 && argument.bytes[argument.at] === OPEN
-  BOUND.set(argument.bytes, open ? argument.at + 1 : argument.at, argument.end)
-  const value = parseBound(BOUND, server)
-  return value === undefined ? undefined : { value, open }
-}
-
-/** How many members stand before a bound of a range by member; undefined when it is none. */
-function countBeforeLex(keyspace: Keyspace, cell: Cell, bound: Argument, upper: boolean): number {
-  const first = bound.bytes[bound.at]
-  if (first !== OPEN && first !== CLOSED) return first === MINUS ? 0 : keyspace.zsets.length(cell)
-  BOUND.set(bound.bytes, bound.at + 1, bound.end)
-  return keyspace.zsets.countBelowMember(cell, BOUND, upper ? first === CLOSED : first === OPEN)
-}
-
-const MINUS = 0x2d
-const PLUS = 0x2b
-
-function isLexBound({ bytes, at, length }: Argument): boolean {
-  if (length === 0) return false
-  if (bytes[at] === OPEN || bytes[at] === CLOSED) return true
-  return length === 1 && (bytes[at] === MINUS || bytes[at] === PLUS)
 }
 
 export const ZSETS: Handlers = {
@@ -166,20 +136,20 @@ export const ZSETS: Handlers = {
   zremrangebyscore(call, keyspace) {
     const min = scoreBound(call.at(2), keyspace.server)
     const max = scoreBound(call.at(3), keyspace.server)
-    if (min === undefined || max === undefined) return MIN_OR_MAX
+    if (min === undefined || max === undefined) return NO_SCORE_BOUND
     const cell = zsetAt(call, keyspace)
     if (cell === undefined) return WRONGTYPE
     if (cell === 0) return
-    const from = keyspace.zsets.countBelow(cell, min.value, min.open)
-    keyspace.zsets.removeRanks(cell, from, keyspace.zsets.countBelow(cell, max.value, !max.open))
+    const from = countBeforeScore(keyspace, cell, min, false)
+    keyspace.zsets.removeRanks(cell, from, countBeforeScore(keyspace, cell, max, true))
   },
 
   zremrangebylex(call, keyspace) {
-    if (!isLexBound(call.at(2)) || !isLexBound(call.at(3))) return MIN_OR_MAX_STRING
+    if (!isMemberBound(call.at(2)) || !isMemberBound(call.at(3))) return NO_MEMBER_BOUND
     const cell = zsetAt(call, keyspace)
     if (cell === undefined) return WRONGTYPE
     if (cell === 0) return
-    const from = countBeforeLex(keyspace, cell, call.at(2), false)
-    keyspace.zsets.removeRanks(cell, from, countBeforeLex(keyspace, cell, call.at(3), true))
+    const from = countBeforeMember(keyspace, cell, call.at(2), false)
+    keyspace.zsets.removeRanks(cell, from, countBeforeMember(keyspace, cell, call.at(3), true))
   },
 }

@@ -1,3 +1,4 @@
+import { integerIn } from '../../bytes/decimal.ts'
 import { PASSED_OVER } from '../../values/elements.ts'
 import { Slice } from '../../values/slice.ts'
 import type { Argument } from '../argument.ts'
@@ -285,27 +286,10 @@ export class Strings {
 const PIECE = 8 * LARGEST
 
 const LONGEST_INTEGER = 20
-const INT64_MAX = (1n << 63n) - 1n
-const INT64_MIN = -(1n << 63n)
 
 /** An integer of 64 bits as servers take it: no sign but `-`, no zero in front; undefined when it is none. */
 export function parseInt64(text: Slice): bigint | undefined {
-  const { bytes, at, end } = text
-  if (bytes === PASSED_OVER) return undefined
-  const negative = at < end && bytes[at] === 0x2d
-  const from = negative ? at + 1 : at
-  if (end - from < 1 || end - from > 19) return undefined
-  if (bytes[from] === 0x30 && (negative || end - from > 1)) return undefined
-  let upper = 0
-  let lower = 0
-  for (let i = from; i < end; i++) {
-    const digit = bytes[i] - 0x30
-    if (!(digit >= 0 && digit <= 9)) return undefined
-    if (i - from < 10) upper = upper * 10 + digit
-    else lower = lower * 10 + digit
-  }
-  const low = Math.max(0, end - from - 10)
-  let value = BigInt(upper) * 10n ** BigInt(low) + BigInt(lower)
-  if (negative) value = -value
-  return value > INT64_MAX || value < INT64_MIN ? undefined : value
+  if (text.bytes === PASSED_OVER) return undefined
+  const value = integerIn(text.bytes, text.at, text.end)
+  return value === undefined ? undefined : BigInt(value)
 }

@@ -9,6 +9,10 @@ import type { Storage } from '../storage.ts'
 import { copyBytes } from '../texts.ts'
 import { Values } from '../values.ts'
 
+/** Members, and bytes of the longest one, that servers keep in a listpack at most (`zset-max-listpack-…`). */
+export const MOST_PACKED_MEMBERS = 128
+export const LONGEST_PACKED_MEMBER = 64
+
 const SCORE_SIZE = 8
 /** The word of the value that the members leave to the type: the order, once somebody has asked for it; 0: not yet. */
 const ORDER = Word.Value + 3
@@ -59,8 +63,15 @@ export class Zsets {
     return members.find(cell, member) ? members.view.getFloat64(members.payload, true) : Number.NaN
   }
 
-  /** Gives a member a score, whether it had one or not; true when it is new. */
+  /** Gives a member a score as a command does, whether it had one or not; true when it is new. */
   set(cell: Cell, member: Argument, score: number): boolean {
+    // Servers keep a small one as text, in which a zero has no sign.
+    const packed = this.length(cell) < MOST_PACKED_MEMBERS && member.length <= LONGEST_PACKED_MEMBER
+    return this.fill(cell, member, score === 0 && packed ? 0 : score)
+  }
+
+  /** The same, with just this score. */
+  fill(cell: Cell, member: Argument, score: number): boolean {
     const members = this.#members
     const found = members.find(cell, member)
     const order = this.#orderOf(cell)
