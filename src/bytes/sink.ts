@@ -149,6 +149,16 @@ export class Sink {
     })
   }
 
+  /** Forgets what was written so far. */
+  async restart(): Promise<void> {
+    await this.#attempt(async () => {
+      await this.#syncing
+      await truncate(this.#fd, 0)
+      this.#size = 0
+      this.#synced = 0
+    })
+  }
+
   /** Appends the bytes `[from, to)` of a source that can be read by offset. */
   async copyRange(source: Source, from: number, to: number): Promise<void> {
     let block = new Uint8Array(Math.min(BLOCK, to - from))

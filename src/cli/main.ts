@@ -39,6 +39,11 @@ const COMMANDS: readonly { name: string; describe: string; load: () => Promise<C
     describe: 'What DEBUG DIGEST would print on a server that loaded it',
     load: async () => (await import('./commands/digest.ts')).digest,
   },
+  {
+    name: 'compact',
+    describe: 'Rewrite it to the smallest log with the same keyspace, offline, and check that it is',
+    load: async () => (await import('./commands/compact.ts')).compact,
+  },
 ]
 
 /**

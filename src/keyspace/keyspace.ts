@@ -109,7 +109,11 @@ export class Keyspace {
     return this.#clock ?? 0
   }
 
-  /** The same where it is no harm when it is not known. */
+  get hasClock(): boolean {
+    return this.#clock !== undefined
+  }
+
+  /** {@link clock}, where it is no harm when it is not known. */
   get roughClock(): number {
     return this.#clock ?? 0
   }

@@ -10,6 +10,7 @@ import { Preamble } from '../keyspace/preamble.ts'
 import type { Rejection } from '../keyspace/rejection.ts'
 import { Replayer } from '../keyspace/replayer.ts'
 import type { RdbEvent } from '../rdb/events.ts'
+import type { TargetName } from '../rdb/targets.ts'
 import type { LongRecord } from '../resp/long-record.ts'
 import type { Batch, Oddity } from '../resp/scanner.ts'
 import { isModuleName, knownTo } from '../servers/commands.ts'
@@ -30,6 +31,8 @@ export interface ReplayOptions extends LogOptions {
   readonly skipScripts?: boolean
   /** Where reading ends, by part: 0 for those that are left out. Default: all is read. */
   readonly ends?: ReadonlyMap<Part, number>
+  /** Sees the records before they are carried out. */
+  readonly watch?: ((batch: Batch) => void) | undefined
   /** How parts are opened, which stay open until {@link Replay.close}. */
   readonly open?: (part: Part) => Promise<KeptSource>
 }
@@ -38,6 +41,8 @@ export interface ReplayOptions extends LogOptions {
 export interface Replay {
   readonly keyspace: Keyspace
   readonly server: ServerName
+  /** For whom the server that wrote the RDB part wrote; undefined where there is none, or it does not say. */
+  readonly target: TargetName | undefined
   /** Commands that were met, those without effect included. */
   readonly commands: number
   /** Commands that a server refuses as it loads. */
@@ -60,6 +65,8 @@ export interface Replay {
   readonly torn: boolean
   /** Unix seconds of the last `#TS:`, else of the time when the RDB was written. */
   readonly writtenAt: number | undefined
+  /** Behind the last command that counts: the part, the offset in it and the database that is selected there. */
+  readonly reached: { readonly part: Part; readonly offset: number; readonly db: number } | undefined
   /** Closes the parts: after that values that stand in them cannot be had. */
   close(): Promise<void>
 }
@@ -97,6 +104,7 @@ class Run implements Replay, PartVisitor {
   rejected = 0
   bytes = 0
   torn = false
+  reached: Replay['reached']
   readonly #input: Input
   readonly #options: ReplayOptions
   readonly #progress: ((bytes: number) => void) | undefined
@@ -141,6 +149,10 @@ class Run implements Replay, PartVisitor {
 
   get server(): ServerName {
     return this.#server.name
+  }
+
+  get target(): TargetName | undefined {
+    return this.#server.target
   }
 
   get commands(): number {
@@ -208,11 +220,13 @@ class Run implements Replay, PartVisitor {
   }
 
   records(batch: Batch): void {
+    this.#options.watch?.(batch)
     this.#enter().records(batch)
     for (const oddity of batch.oddities) this.#odd(oddity)
   }
 
   long(record: LongRecord): void {
+    this.#options.watch?.(record.asBatch())
     this.#enter().long(record)
     for (const oddity of record.oddities) this.#odd(oddity)
   }
@@ -260,6 +274,8 @@ class Run implements Replay, PartVisitor {
     this.#preamble?.end()
     const open = this.#inCommands ? (this.#replayer as Replayer).open : -1
     const before = this.#findings.errors
+    const offset = open >= 0 ? open : end.offset
+    this.reached = { part: this.#part, offset, db: this.#inCommands ? this.keyspace.selected : 0 }
     if (error !== undefined) this.#error(error.code, error.offset, error.message)
     else if (open >= 0)
       this.#error('transaction.torn', open, 'MULTI without EXEC up to the end: none of it counts')

@@ -103,7 +103,7 @@ function comparable(answer: Answer | undefined): Answer | undefined {
 }
 
 /** Keys of which it is not the same, in words; and what else. */
-function differences(mine: State, theirs: State): string[] {
+export function differences(mine: State, theirs: State): string[] {
   const found: string[] = []
   for (const place of new Set([...mine.answers.keys(), ...theirs.answers.keys()])) {
     const [a, b] = [mine.answers.get(place), theirs.answers.get(place)].map(comparable)
