@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { resolveInput } from '../../src/aof/parts.ts'
 import { type CompactOptions, type CompactReport, compactLog } from '../../src/operations/compact.ts'
-import type { TargetName } from '../../src/rdb/targets.ts'
 import { foundServers, type Server } from '../helpers/servers.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { differences, Reloader } from '../keyspace/comparing.ts'
@@ -73,5 +72,3 @@ describe.each(foundServers())('%s', server => {
     },
   )
 })
-
-export type { TargetName }

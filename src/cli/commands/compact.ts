@@ -169,7 +169,7 @@ function textReport(report: CompactReport, seconds: number, io: Io): string {
     `  after   ${formatBytes(after.bytes)}${ratio}, ${plural(after.commands, 'command')}, ${plural(after.keys, 'key')}`,
     `  time    ${seconds.toFixed(1)} s, ${formatBytes(Math.round(before.bytes / Math.max(seconds, 0.001)))}/s`,
   ]
-  if (expired > 0) lines.push(`  ${plural(expired, 'key')} had expired and were left out`)
+  if (expired > 0) lines.push(`  left out, since they had expired: ${plural(expired, 'key')}`)
   if (carried !== undefined) {
     lines.push(
       `  ${plural(carried.commands, 'command')} appended meanwhile carried over: ${escapeName(carried.part)} up to ${carried.to}`,
