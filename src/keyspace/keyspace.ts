@@ -2,8 +2,19 @@ import type { ServerName } from '../servers/servers.ts'
 import { type ElementSink, IgnoredElements, type Kind, NO_EXPIRY } from '../values/elements.ts'
 import { Slice } from '../values/slice.ts'
 import { Argument } from './argument.ts'
-import { type Cell, CellKind, LONG_KEY, SHORT_KEY, segmentOfCell, Word, wordOf } from './cells.ts'
-import { decodeValue } from './encoded.ts'
+import {
+  type Cell,
+  CellKind,
+  ENCODED,
+  KIND_BYTE,
+  KIND_MASK,
+  LONG_KEY,
+  SHORT_KEY,
+  segmentOfCell,
+  Word,
+  wordOf,
+} from './cells.ts'
+import { EncodedPlace, EncodedValues } from './encoded.ts'
 import { Functions } from './functions.ts'
 import { hashOf, withNumber } from './hash.ts'
 import { KeyTable } from './key-table.ts'
@@ -12,13 +23,12 @@ import { Storage } from './storage.ts'
 import { sameBytes } from './texts.ts'
 import { Hashes } from './types/hashes.ts'
 import { Lists } from './types/lists.ts'
-import { Opaques, type Place } from './types/opaques.ts'
+import { type EncodedValue, Opaques, type Place } from './types/opaques.ts'
 import { Sets } from './types/sets.ts'
 import { Streams } from './types/streams.ts'
 import { Strings } from './types/strings.ts'
 import { Zsets } from './types/zsets.ts'
 
-const KIND_MASK = 0xff
 const KEY_SHIFT = 16
 const TWO_32 = 2 ** 32
 
@@ -61,6 +71,10 @@ interface Space {
  *
  * What stands in a cell is the business of the types: `keyspace.hashes`, … A collection without elements is removed
  * when the command is done (`settle`).
+ *
+ * Values from an RDB stay encoded, as they stand in the log, until a key is looked for with `find` or `open`. Who needs
+ * the key only, whatever its value is, looks for it with `findKey`: of the cell that this gives nothing of the types may
+ * be asked.
  */
 export class Keyspace {
   readonly store = new Storage()
@@ -95,6 +109,10 @@ export class Keyspace {
   /** Keys of databases that were flushed, and whose cells were not given back yet. */
   #dead = 0
   readonly #filler = new Filler(this)
+  readonly #encodedValues = new EncodedValues(this.store)
+  readonly #place = new EncodedPlace()
+  /** Not the one that others fill, who may be on the way. */
+  readonly #decodedFiller = new Filler(this)
 
   constructor({ databases, server, expected = 0, hllSparseMaxBytes = 3000 }: KeyspaceOptions) {
     this.databases = databases
@@ -142,8 +160,15 @@ export class Keyspace {
     return this.#spaces[db]?.keys ?? 0
   }
 
-  /** The key's cell; 0: there is none. */
+  /** The key's cell, with its value decoded; 0: there is none. */
   find(key: Argument, db: number = this.selected): Cell {
+    const cell = this.findKey(key, db)
+    if (cell !== 0 && this.isEncoded(cell)) this.#decode(cell)
+    return cell
+  }
+
+  /** The same for those who only need the key: its value may be encoded, and nothing of the types can be asked then. */
+  findKey(key: Argument, db: number = this.selected): Cell {
     if (key.place >= 0 && db === this.selected) {
       const near = this.#near[key.place]
       if (near !== 0) return near
@@ -158,17 +183,68 @@ export class Keyspace {
 
   /** Makes a key that is not there, with an empty value and without an expiry. */
   create(key: Argument, kind: CellKind, db: number = this.selected): Cell {
+    const cell = this.#createKey(key, kind, db)
+    this.#begin(cell, kind)
+    return cell
+  }
+
+  #createKey(key: Argument, kindByte: number, db: number): Cell {
     const space = this.#space(db)
     const cell = this.store.cells.allocate()
     const words = this.store.cells.words[segmentOfCell(cell)]
     const start = wordOf(cell)
-    words[start + Word.Meta] = kind
+    words[start + Word.Meta] = kindByte
     words[start + Word.ExpiryLow] = -1
     words[start + Word.ExpiryHigh] = -1
     this.#setKey(cell, key, withNumber(keyHash(key), space.number), space.number)
     space.keys++
-    this.#begin(cell, kind)
     return cell
+  }
+
+  /** Makes a key that is not there, without an expiry, whose value is found where it stands in the log. */
+  createEncoded(key: Argument, kind: CellKind, value: EncodedValue, db: number = this.selected): Cell {
+    const cell = this.#createKey(key, kind | ENCODED, db)
+    this.#encodedValues.set(cell, value)
+    return cell
+  }
+
+  /** The same with another place, for one that is encoded. */
+  setEncoded(cell: Cell, value: EncodedValue): void {
+    this.#encodedValues.set(cell, value)
+  }
+
+  /** Whether the value is as it stands in the log: what the types know of the cell means nothing then. */
+  isEncoded(cell: Cell): boolean {
+    const words = this.store.cells.words[segmentOfCell(cell)]
+    return (words[wordOf(cell) + Word.Meta] & ENCODED) !== 0
+  }
+
+  /**
+   * Where the value stands in the log, encoded as an RDB has it: whatever nobody has changed or looked into, unless it
+   * is a plain string, and values of modules and arrays. False when it stands nowhere.
+   */
+  encoded(cell: Cell, place: EncodedPlace): boolean {
+    if (this.isEncoded(cell)) {
+      this.#encodedValues.read(cell, place)
+      return true
+    }
+    const kind = this.kind(cell)
+    if (kind !== CellKind.Module && kind !== CellKind.Array) return false
+    const { opaques } = this
+    const value = opaques.value(cell)
+    if (value === undefined || opaques.covers(cell) || opaques.commands(cell) > 0) return false
+    Object.assign(place, value)
+    return true
+  }
+
+  #decode(cell: Cell): void {
+    const kind = this.kind(cell)
+    this.#encodedValues.read(cell, this.#place)
+    this.#setKind(cell, kind)
+    this.#begin(cell, kind)
+    this.#decodedFiller.cell = cell
+    const sink = kind === CellKind.Stream ? this.streams.sink(cell) : this.#decodedFiller
+    this.#encodedValues.decode(this.#place, sink, true)
   }
 
   /** The key's cell, which is made if there is none; 0: it holds another kind. */
@@ -195,16 +271,14 @@ export class Keyspace {
   /** Gives the key another value, empty and of any kind. Its expiry stays. */
   replace(cell: Cell, kind: CellKind): void {
     this.#release(cell)
-    const words = this.store.cells.words[segmentOfCell(cell)]
-    const meta = wordOf(cell) + Word.Meta
-    words[meta] = (words[meta] & ~KIND_MASK) | kind
+    this.#setKind(cell, kind)
     this.#begin(cell, kind)
   }
 
   #setKind(cell: Cell, kind: CellKind): void {
     const words = this.store.cells.words[segmentOfCell(cell)]
     const meta = wordOf(cell) + Word.Meta
-    words[meta] = (words[meta] & ~KIND_MASK) | kind
+    words[meta] = (words[meta] & ~KIND_BYTE) | kind
   }
 
   kind(cell: Cell): CellKind {
@@ -274,7 +348,19 @@ export class Keyspace {
   /** Makes a key that is not there with the value and the expiry of another. */
   copy(from: Cell, to: Argument, db: number = this.selected): Cell {
     if (this.#isCovered(from)) return this.#copyCovered(from, to, db)
+    const cell = this.#copyValue(from, to, db)
+    const source = this.store.cells.words[segmentOfCell(from)]
+    const start = wordOf(from)
+    this.#setExpiry(cell, source[start + Word.ExpiryLow], source[start + Word.ExpiryHigh])
+    return cell
+  }
+
+  #copyValue(from: Cell, to: Argument, db: number): Cell {
     const kind = this.kind(from)
+    if (this.isEncoded(from)) {
+      this.#encodedValues.read(from, this.#place)
+      return this.createEncoded(to, kind, this.#place, db)
+    }
     const cell = this.create(to, kind, db)
     switch (kind) {
       case CellKind.String:
@@ -287,9 +373,6 @@ export class Keyspace {
       default:
         this.emit(from, this.sink(cell))
     }
-    const source = this.store.cells.words[segmentOfCell(from)]
-    const start = wordOf(from)
-    this.#setExpiry(cell, source[start + Word.ExpiryLow], source[start + Word.ExpiryHigh])
     return cell
   }
 
@@ -357,8 +440,13 @@ export class Keyspace {
     this.opaques.loosen(cell)
   }
 
-  /** Gives a key's value, element by element. */
+  /** Gives a key's value, element by element; one that is encoded stays so. */
   emit(cell: Cell, sink: ElementSink): void {
+    if (this.isEncoded(cell)) {
+      this.#encodedValues.read(cell, this.#place)
+      this.#encodedValues.decode(this.#place, sink, true)
+      return
+    }
     switch (this.kind(cell)) {
       case CellKind.String:
         sink.begin('string', 1)
@@ -397,7 +485,7 @@ export class Keyspace {
     if (value === undefined) {
       sink.begin('module', -1)
       sink.raw(this.#slice.set(NOTHING))
-    } else decodeValue(this.store.extents, value, sink, opaques.commands(cell) === 0)
+    } else this.#encodedValues.decode(value, sink, opaques.commands(cell) === 0)
   }
 
   /** Who fills the empty value of a key; void when the next one is asked for. */
@@ -411,12 +499,21 @@ export class Keyspace {
   settle(): void {
     const { emptied } = this.store
     if (emptied.length === 0) return
-    for (const cell of emptied) if (this.#isLive(cell) && this.length(cell) === 0) this.remove(cell)
+    for (const cell of emptied) if (this.#isEmpty(cell)) this.remove(cell)
     emptied.length = 0
   }
 
-  /** Elements of a collection, bytes of a string. */
+  #isEmpty(cell: Cell): boolean {
+    return this.#isLive(cell) && !this.isEncoded(cell) && this.length(cell) === 0
+  }
+
+  /** Elements of a collection, bytes of a string. Those of an encoded one are counted. */
   length(cell: Cell): number {
+    if (this.isEncoded(cell)) {
+      const counter = new Counter()
+      this.emit(cell, counter)
+      return counter.length
+    }
     switch (this.kind(cell)) {
       case CellKind.String:
         return this.strings.length(cell)
@@ -463,7 +560,8 @@ export class Keyspace {
       const segment = words[segmentOfCell(cell)]
       const at = wordOf(cell)
       if (this.#isKeyInView(segment, at, mixed[k], number, view, start[k], length[k])) {
-        if ((segment[at + Word.Meta] & KIND_MASK) > CellKind.String) refs[k] = segment[at + Word.Value]
+        const kind = segment[at + Word.Meta] & KIND_BYTE
+        if (kind > CellKind.String && kind < ENCODED) refs[k] = segment[at + Word.Value]
       } else near[k] = 0
     }
     const memory = this.store.memory.words
@@ -624,6 +722,7 @@ export class Keyspace {
   }
 
   #release(cell: Cell): void {
+    if (this.isEncoded(cell)) return
     switch (this.kind(cell)) {
       case CellKind.String:
         this.strings.release(cell)
@@ -709,5 +808,36 @@ class Filler extends IgnoredElements {
     const field = this.#argument.ofSlice(name)
     this.#keyspace.hashes.set(this.cell, field, this.#value.ofSlice(value))
     if (expireAtMs !== NO_EXPIRY) this.#keyspace.hashes.setExpiry(this.cell, field, expireAtMs)
+  }
+}
+
+/** Counts as `Keyspace.length` does. */
+class Counter extends IgnoredElements {
+  length = 0
+  #ofStream = false
+
+  override begin(kind: Kind): void {
+    this.#ofStream = kind === 'stream'
+    this.length = this.#ofStream ? 1 : 0
+  }
+
+  override string(value: Slice): void {
+    this.length = value.length
+  }
+
+  override item(): void {
+    this.length++
+  }
+
+  override member(): void {
+    this.length++
+  }
+
+  override scored(): void {
+    this.length++
+  }
+
+  override field(): void {
+    if (!this.#ofStream) this.length++
   }
 }

@@ -8,6 +8,11 @@ import { LONGEST_PACKED_MEMBER, MOST_PACKED_MEMBERS } from './types/zsets.ts'
 /** Types of sorted sets that are not packed in the RDB, with scores as text and as doubles. */
 export const UNPACKED_ZSETS: ReadonlySet<number> = new Set([3, 5])
 
+/** Whether servers pack a sorted set of so many members, the longest with so many bytes. */
+export function isPacked(count: number, longest = 0): boolean {
+  return count <= MOST_PACKED_MEMBERS && longest <= LONGEST_PACKED_MEMBER
+}
+
 /** Fills a sorted set that is not packed: servers pack a small one as they load it, and then -0 loses its sign. */
 export class ZsetFiller extends IgnoredElements {
   readonly #keyspace: Keyspace
@@ -38,7 +43,7 @@ export class ZsetFiller extends IgnoredElements {
   }
 
   override end(): void {
-    if (this.#count > MOST_PACKED_MEMBERS || this.#longest > LONGEST_PACKED_MEMBER) return
+    if (!isPacked(this.#count, this.#longest)) return
     for (const member of this.#negative) {
       const argument = this.#argument.of(member)
       this.#keyspace.zsets.delete(this.#cell, argument)

@@ -17,7 +17,7 @@ import { copyBytes } from '../texts.ts'
  */
 const Form = { Short: 0, Integer: 1, Text: 2, Extent: 3 } as const
 
-const LONGEST_SHORT = 16
+export const LONGEST_SHORT = 16
 const FORM_SHIFT = 8
 const DETAIL_SHIFT = 24
 const FORM_AND_DETAIL = 0xff00ff00 | 0
