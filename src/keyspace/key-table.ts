@@ -47,11 +47,17 @@ export class KeyTable {
   /** @param expected keys for which buckets are there from the start */
   constructor(cells: Cells, expected: number) {
     this.#cells = cells
-    let bits = SMALLEST_BITS
-    while (bits < LARGEST_BITS && MOST_PER_BUCKET * 2 ** bits < expected) bits++
-    this.#bits = bits
-    for (let made = 0; made < 2 ** bits; made += 2 ** SEGMENT_BITS) this.#segments.push(newSegment())
+    this.#bits = SMALLEST_BITS
+    this.#segments.push(newSegment())
     this.#words = this.#segments[0]
+    this.expect(expected)
+  }
+
+  /** Makes buckets for so many keys, while there are none; up to 2.4 million, since it may be a mere claim. */
+  expect(keys: number): void {
+    if (this.#count > 0 || this.#split > 0) return
+    while (this.#bits < LARGEST_BITS && MOST_PER_BUCKET * 2 ** this.#bits < keys) this.#bits++
+    while (this.#segments.length < 2 ** (this.#bits - SEGMENT_BITS)) this.#segments.push(newSegment())
   }
 
   get count(): number {

@@ -160,6 +160,23 @@ export class Keyspace {
     return this.#spaces[db]?.keys ?? 0
   }
 
+  /** So many keys are said to come: no more than a hint. */
+  expect(keys: number): void {
+    this.#table.expect(keys)
+  }
+
+  /**
+   * Looks at where keys with these hashes would be found, all at once, so that it is near when they are asked for.
+   *
+   * @param count at most {@link MOST_PREFETCHED}
+   */
+  touch(hashes: Int32Array, count: number, db: number): void {
+    const { number } = this.#space(db)
+    const mixed = this.#mixed
+    for (let k = 0; k < count; k++) mixed[k] = withNumber(hashes[k], number)
+    this.touched = this.#table.touch(mixed, count)
+  }
+
   /** The key's cell, with its value decoded; 0: there is none. */
   find(key: Argument, db: number = this.selected): Cell {
     const cell = this.findKey(key, db)

@@ -14,6 +14,7 @@ import { Slice } from '../values/slice.ts'
 import { Argument } from './argument.ts'
 import { type Cell, CellKind } from './cells.ts'
 import { EncodedPlace } from './encoded.ts'
+import { hashInView } from './hash.ts'
 import { type Keyspace, KIND_NAMES } from './keyspace.ts'
 import type { Rejection } from './rejection.ts'
 import { LONGEST_SHORT } from './types/strings.ts'
@@ -37,6 +38,12 @@ const TEMPLATE_REFERENCES: ReadonlySet<string> = new Set([
 ])
 /** All but those of modules, which are as long as they are. */
 const SIEVED = ~(1 << 7)
+/** Keys whose places are looked at together. */
+const GROUP = 64
+/** A length below is one byte. */
+const SHORT_LENGTH = 0x40
+/** Bytes behind a key that {@link hashInView} may read. */
+const LOOKED_AT = 3
 /** Bytes of the longest length. */
 const LONGEST_HEAD = 9
 
@@ -61,6 +68,7 @@ export class Preamble {
   readonly #text = new Argument()
   readonly #place = new EncodedPlace()
   readonly #library = new Slice()
+  readonly #hashes = new Int32Array(GROUP)
   /** The key whose value comes in pieces; 0: none does, or nobody wants it. */
   #cell: Cell = 0
   /** Whether that value is decoded. */
@@ -79,6 +87,9 @@ export class Preamble {
     switch (event.kind) {
       case 'header':
         this.#magic = event.magic
+        return
+      case 'resize':
+        this.#keyspace.expect(event.keys)
         return
       case 'function':
       case 'function-pre-release':
@@ -116,17 +127,43 @@ export class Preamble {
     this.#sieve.look(entries, SIEVED)
     let next = 0
     for (let i = 0; i < entries.count; i++) {
+      if (i % GROUP === 0) this.#touch(entries, i)
       const passed = next === closely.count || closely.offset[next] !== entries.offset[i]
       if (!passed) next++
-      if (this.#takeKey(entries, i)) this.#takeValue(entries, i, passed)
+      const hash = this.#hashes[i % GROUP]
+      if (this.#readKey(entries, i, hash) && this.#isNew(entries, i)) this.#takeValue(entries, i, passed)
     }
   }
 
-  /** Reads the key of an entry; false when it cannot be, or is there already. */
-  #takeKey(entries: EntryBatch, i: number): boolean {
+  /** Looks together at where the next keys will be put. */
+  #touch({ bytes, base, key, count, db }: EntryBatch, from: number): void {
+    const hashes = this.#hashes
+    const { view } = this.#text.of(bytes)
+    const most = Math.min(GROUP, count - from)
+    for (let k = 0; k < most; k++) {
+      const at = key[from + k] - base
+      const length = bytes[at]
+      hashes[k] = isShort(bytes, at) ? hashInView(view, at + 1, length) : 0
+    }
+    this.#keyspace.touch(hashes, most, db)
+  }
+
+  /**
+   * Reads the key of an entry; false when it cannot be, which is reported.
+   *
+   * @param hash of one that is short and plain, if it is known
+   */
+  #readKey(entries: EntryBatch, i: number, hash?: number): boolean {
     const { bytes, base } = entries
     const at = entries.key[i] - base
     const end = entries.value[i] - base
+    const key = this.#key
+    if (hash !== undefined && isShort(bytes, at)) {
+      key.of(bytes, at + 1, end)
+      key.hash = hash
+      key.hashed = true
+      return true
+    }
     const name = this.#name
     try {
       if (at < 0 || end > bytes.length)
@@ -138,9 +175,13 @@ export class Preamble {
       this.#report.damaged(error, name.set(NO_BYTES))
       return false
     }
-    this.#key.ofSlice(name)
-    if (this.#keyspace.findKey(this.#key, entries.db) === 0) return true
-    this.#report.duplicate(entries.offset[i], name)
+    key.ofSlice(name)
+    return true
+  }
+
+  #isNew({ db, offset }: EntryBatch, i: number): boolean {
+    if (this.#keyspace.findKey(this.#key, db) === 0) return true
+    this.#report.duplicate(offset[i], this.#key)
     return false
   }
 
@@ -249,7 +290,7 @@ export class Preamble {
   #beginPieces(entries: EntryBatch, bytes: Uint8Array, from: number, to: number): void {
     this.#cell = 0
     this.#decoding = false
-    if (!this.#takeKey(entries, 0)) return
+    if (!this.#readKey(entries, 0) || !this.#isNew(entries, 0)) return
     // The key is wanted again when the value turns out to be damaged.
     this.#key.of(this.#key.copy())
     const type = entries.type[0]
@@ -346,6 +387,11 @@ export class Preamble {
 }
 
 const NO_BYTES = new Uint8Array(0)
+
+/** Whether there is a key of less than 64 bytes, as it is, with more behind it than a hash looks at. */
+function isShort(bytes: Uint8Array, at: number): boolean {
+  return at >= 0 && bytes[at] < SHORT_LENGTH && at + SHORT_LENGTH + LOOKED_AT < bytes.length
+}
 
 function isOpaque(kind: CellKind): boolean {
   return kind === CellKind.Module || kind === CellKind.Array
