@@ -1,4 +1,5 @@
 import { type Cell, CellKind } from '../keyspace/cells.ts'
+import { EncodedPlace } from '../keyspace/encoded.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { Extent } from '../keyspace/types/strings.ts'
 
@@ -90,6 +91,7 @@ class Scale {
   /** Bytes of a region. */
   readonly size: number
   readonly #keyspace: Keyspace
+  readonly #place = new EncodedPlace()
   /** By part: where it begins. */
   readonly #starts: number[] = []
 
@@ -129,6 +131,7 @@ class Scale {
 
   #extent(cell: Cell): Extent | undefined {
     const keyspace = this.#keyspace
+    if (keyspace.encoded(cell, this.#place)) return this.#place
     return keyspace.kind(cell) === CellKind.String ? keyspace.strings.extent(cell) : undefined
   }
 }

@@ -1,6 +1,8 @@
 import { type Cell, CellKind } from '../keyspace/cells.ts'
+import { EncodedPlace } from '../keyspace/encoded.ts'
+import { ReadAhead } from '../keyspace/extents.ts'
 import { type Keyspace, KIND_NAMES } from '../keyspace/keyspace.ts'
-import type { EncodedValue } from '../keyspace/types/opaques.ts'
+import { fieldsMayExpire } from '../rdb/targets.ts'
 import type { EntryHead } from '../rdb/writer.ts'
 import { BothSinks } from '../values/both.ts'
 import { type ElementSink, type Kind, NO_EXPIRY } from '../values/elements.ts'
@@ -13,6 +15,8 @@ const ENOUGH = 1 << 20
 /** A string that is longer is not held in memory: it goes from file to file as it is. */
 const LONGEST_HELD = 32 * 2 ** 20
 const PIECE = 1 << 20
+/** Values up to this length are read together with those behind them. */
+const READ_AHEAD = 32 * 1024
 
 /** Drains a writer while it is written to: the disk and we work at the same time. */
 export class Drainage {
@@ -58,6 +62,33 @@ export class KeyHead implements EntryHead {
   readonly frequency = -1
 }
 
+/** Keys whose values are copied as they stand in the log, and the others. */
+export class Copies {
+  /** Of the last one that is copied: see {@link find}. */
+  readonly place = new EncodedPlace()
+  /** Whether it is an encoded value of an RDB; else the bytes of a string. */
+  encoded = false
+  readonly #keyspace: Keyspace
+
+  constructor(keyspace: Keyspace) {
+    this.#keyspace = keyspace
+  }
+
+  /** Whether the value of a key stands in the log so that it may be copied: then `place` says where. */
+  find(cell: Cell): boolean {
+    const keyspace = this.#keyspace
+    this.encoded = keyspace.encoded(cell, this.place)
+    if (this.encoded) return true
+    if (keyspace.kind(cell) !== CellKind.String || keyspace.strings.length(cell) <= LONGEST_HELD) return false
+    const extent = keyspace.strings.extent(cell)
+    if (extent === undefined) return false
+    this.place.part = extent.part
+    this.place.offset = extent.offset
+    this.place.length = keyspace.strings.length(cell)
+    return true
+  }
+}
+
 /**
  * Writes keys in their order. What is not copied as it stands in the log goes through the watcher, too.
  *
@@ -73,8 +104,12 @@ export async function writeKeys(
 ): Promise<void> {
   const head = new KeyHead()
   const both = new BothSinks()
-  const piece = new Uint8Array(PIECE)
+  const copies = new Copies(keyspace)
+  const { place } = copies
   const { extents } = keyspace.store
+  const ahead = new ReadAhead(extents)
+  const text = new Slice()
+  let piece: Uint8Array | undefined
   for (const { db, expires, from, to } of order.databases) {
     writer.select(db, to - from, expires)
     for (let i = from; i < to; i++) {
@@ -82,53 +117,43 @@ export async function writeKeys(
       keyspace.key(cell, head.key)
       head.expireAtMs = keyspace.expiry(cell)
       const before = writer.size
-      const copied = copiedFrom(keyspace, cell)
-      if (copied !== undefined && beginCopy(writer, head, copied)) {
-        const { part, offset, length } = copied
-        for (let done = 0; done < length; done += PIECE) {
-          const size = Math.min(PIECE, length - done)
-          extents.fill(part, offset + done, piece.subarray(0, size))
-          writer.more(piece, 0, size)
-          if (drainage.due) await drainage.flush()
+      if (copies.find(cell) && begin(writer, head, copies)) {
+        if (place.length <= READ_AHEAD) {
+          ahead.read(place.part, place.offset, place.length, text)
+          writer.more(text.bytes, text.at, text.end)
+        } else {
+          piece ??= new Uint8Array(PIECE)
+          for (let done = 0; done < place.length; done += PIECE) {
+            const size = Math.min(PIECE, place.length - done)
+            extents.fill(place.part, place.offset + done, piece.subarray(0, size))
+            writer.more(piece, 0, size)
+            if (drainage.due) await drainage.flush()
+          }
         }
-        if (copied.encoded === undefined) writer.endLong(head)
+        if (!copies.encoded) writer.endLong(head)
       } else {
-        const mayExpire = keyspace.kind(cell) === CellKind.Hash ? keyspace.hashes.mayExpire : false
+        const mayExpire = keyspace.kind(cell) === CellKind.Hash && mayHaveExpiries(keyspace, copies)
         const sink = writer.entry(head, mayExpire ? undefined : false)
         if (watcher === undefined) keyspace.emit(cell, sink)
         else {
           const kind = KIND_NAMES[keyspace.kind(cell)] as Kind
           keyspace.emit(cell, both.of(watcher.key(db, head.key, kind, head.expireAtMs), sink))
         }
-        if (drainage.due) await drainage.flush()
       }
       wrote(cell, writer.size - before)
+      if (drainage.due) await drainage.flush()
     }
   }
 }
 
-/** What of a key's value can be copied from the log; undefined when its elements are to be written. */
-export interface Copied {
-  readonly part: number
-  readonly offset: number
-  readonly length: number
-  /** Undefined: it is the text of a string. */
-  readonly encoded: EncodedValue | undefined
+/** Whether fields of a hash may expire. */
+function mayHaveExpiries({ hashes }: Keyspace, { encoded, place }: Copies): boolean {
+  return encoded ? fieldsMayExpire(place.type) : hashes.mayExpire
 }
 
-function copiedFrom(keyspace: Keyspace, cell: Cell): Copied | undefined {
-  const kind = keyspace.kind(cell)
-  if (kind === CellKind.String) {
-    const extent = keyspace.strings.extent(cell)
-    if (extent === undefined) return undefined
-    const length = keyspace.strings.length(cell)
-    return length > LONGEST_HELD ? { ...extent, length, encoded: undefined } : undefined
-  }
-  return undefined
-}
-
-function beginCopy(writer: KeyWriter, head: EntryHead, { encoded, length }: Copied): boolean {
-  if (encoded !== undefined) return writer.copyValue(head, encoded.magic, encoded.type)
-  writer.longString(head, length)
+/** Begins to copy a value; false where it cannot stand in the result as it is. */
+function begin(writer: KeyWriter, head: EntryHead, { encoded, place }: Copies): boolean {
+  if (encoded) return writer.copyValue(head, place.magic, place.type)
+  writer.longString(head, place.length)
   return true
 }
