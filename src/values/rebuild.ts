@@ -31,10 +31,10 @@ const ITEMS = 64
 /** A command that has become so long gets no further items: 64 of them may be larger than memory. */
 const LONG_COMMAND = 1 << 20
 /** What a stream remembers of idempotent producers unless it was told otherwise, in seconds and entries. */
-const IDMP_DURATION = 100n
-const IDMP_MAXSIZE = 100n
+export const IDMP_DURATION = 100n
+export const IDMP_MAXSIZE = 100n
 /** The most that RETRYCOUNT takes. */
-const MOST_DELIVERIES = (1n << 63n) - 1n
+export const MOST_DELIVERIES = (1n << 63n) - 1n
 
 /**
  * Gives the commands that rebuild keys, which servers load without an error. The same key gives the same commands. What

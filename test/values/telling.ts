@@ -172,3 +172,61 @@ export const someKeys: fc.Arbitrary<ToldKey[]> = fc.uniqueArray(
     .map(([head, value]) => ({ ...head, ...value }) as ToldKey),
   { selector: ({ db, key }) => `${db} ${key}`, maxLength: 5 },
 )
+
+/** The same, changed so that a server can have it: nothing empty, nothing twice, ids that rise. */
+export function possible(key: ToldKey): ToldKey {
+  const once = <T>(list: readonly T[], name: (one: T) => unknown): T[] => [
+    ...new Map(list.map(one => [String(name(one)), one])).values(),
+  ]
+  switch (key.kind) {
+    case 'list':
+      return { ...key, value: key.value.length > 0 ? key.value : [''] }
+    case 'set':
+      return { ...key, value: once([...key.value, 'one'], one => one) }
+    case 'zset':
+      return { ...key, value: once([...key.value, ['one', 1] as [string, number]], ([member]) => member) }
+    case 'hash': {
+      const fields = key.value.map(([name, value, at]) => [name, value, at < 0n ? NO_EXPIRY : at] as const)
+      return { ...key, value: once([...fields, ['f', 'v', NO_EXPIRY]], ([name]) => name) as never }
+    }
+    case 'array':
+      return { ...key, value: { ...key.value, slots: [...key.value.slots, [1n << 63n, 'one']] } }
+    case 'stream':
+      return { ...key, value: possibleStream(key.value) }
+    default:
+      return key
+  }
+}
+
+function possibleStream({ entries, groups, producers, idempotence, state }: ToldStream): ToldStream {
+  const order = (a: Id, b: Id) => (a[0] !== b[0] ? (a[0] < b[0] ? -1 : 1) : a[1] < b[1] ? -1 : 1)
+  const ids = entries.map(({ id }) => [id[0] >> 1n, (id[1] >> 1n) + 1n] as Id).sort(order)
+  const made = ids.map((id, i) => ({ id, fields: [...entries[i].fields, ['f', 'v'] as [string, string]] }))
+  const lastId: Id = [(1n << 63n) + (state.lastId[0] >> 1n), state.lastId[1]]
+  const maxDeletedId: Id = [state.maxDeletedId[0] >> 1n, state.maxDeletedId[1]]
+  return {
+    entries: made,
+    state: { ...state, lastId, maxDeletedId, entriesAdded: (state.entriesAdded >> 2n) + 10n },
+    producers,
+    idempotence: idempotence?.map(number => number >> 1n) as ToldStream['idempotence'],
+    groups: groups.map(group => {
+      const pending = group.pending.map(({ deliveredAtMs, deliveries }, i) => ({
+        id: [BigInt(i), 1n] as Id,
+        deliveredAtMs,
+        deliveries,
+      }))
+      const owners = group.consumers.length
+      return {
+        ...group,
+        entriesRead: group.entriesRead < 0n ? -1n : group.entriesRead,
+        pending,
+        // One of them nobody has.
+        nacked: pending.filter((_, i) => i % (owners + 2) === owners).map(({ id }) => id),
+        consumers: group.consumers.map((consumer, c) => ({
+          ...consumer,
+          owned: pending.filter((_, i) => i % (owners + 2) === c).map(({ id }) => id),
+        })),
+      }
+    }),
+  }
+}
