@@ -220,6 +220,7 @@ class Compaction {
   #writer(target: RdbTarget): KeyWriter {
     const { preamble, compress } = this.#options
     const { keyspace } = this.#replay
+    const { family: modules } = RDB_TARGETS[this.#replay.target ?? this.#replay.server]
     if (!preamble) {
       if (this.#opaque.aux.length > 0) {
         throw new JobError(
@@ -228,10 +229,10 @@ class Compaction {
           'leave out --no-preamble',
         )
       }
-      return new CommandKeyWriter(target, value => writePayload(MODULE, value, target.version))
+      return new CommandKeyWriter(target, modules, value => writePayload(MODULE, value, target.version))
     }
     const place: Place = this.#layout === 'single' ? 'preamble' : 'base'
-    const writer = new RdbKeyWriter(target, place, { compress, modules: target.family })
+    const writer = new RdbKeyWriter(target, place, { compress, modules })
     for (const { part, offset, length } of this.#opaque.aux) {
       const record = new Uint8Array(length)
       keyspace.store.extents.fill(part, offset, record)

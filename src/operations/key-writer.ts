@@ -1,6 +1,7 @@
+import { JobError } from '../bytes/errors.ts'
+import { quoteBytes } from '../bytes/escape.ts'
 import type { Magic } from '../rdb/format.ts'
-import type { RdbTarget } from '../rdb/targets.ts'
-import { auxFields, type Place } from '../rdb/targets.ts'
+import { auxFields, type Family, type Place, type RdbTarget } from '../rdb/targets.ts'
 import { type EntryHead, RdbWriter, type WriteOptions } from '../rdb/writer.ts'
 import { RecordOutput } from '../resp/output.ts'
 import { Command } from '../values/command.ts'
@@ -103,10 +104,31 @@ export class CommandKeyWriter implements KeyWriter {
   readonly #rebuild: RebuildCommands
   readonly #command = new Command()
   #selected = 0
+  /** The key that is written. */
+  #key: Slice | undefined
 
-  /** @param payload as of `RebuildOptions` */
-  constructor(_target: RdbTarget, payload: (value: Uint8Array) => Uint8Array) {
-    this.#rebuild = new RebuildCommands(command => this.#output.command(command), { payload })
+  /**
+   * @param modules whose modules wrote the values that are kept as they are
+   * @param payload as of `RebuildOptions`
+   */
+  constructor(target: RdbTarget, modules: Family | undefined, payload: (value: Uint8Array) => Uint8Array) {
+    const known = {
+      fieldExpiry: target.fieldExpiry !== undefined,
+      streamCounts: target.streams > 1,
+      functions: target.functions,
+      redis88: false,
+      refuse: (what: string): never => {
+        const key = this.#key === undefined ? '' : ` of the key ${quoteBytes(bytesOf(this.#key))}`
+        throw new JobError('rdb.target', `a log for ${target.name} cannot hold ${what}${key}`)
+      },
+    }
+    this.#rebuild = new RebuildCommands(command => this.#output.command(command), {
+      known,
+      payload: value =>
+        target.family === undefined || target.family !== modules
+          ? known.refuse('the value of a module')
+          : payload(value),
+    })
   }
 
   get size(): number {
@@ -137,6 +159,7 @@ export class CommandKeyWriter implements KeyWriter {
   }
 
   entry({ key, expireAtMs }: EntryHead): ElementSink {
+    this.#key = key
     this.#rebuild.key(key, expireAtMs)
     return this.#rebuild
   }
@@ -176,3 +199,9 @@ export class CommandKeyWriter implements KeyWriter {
 }
 
 const SET = Buffer.from('SET')
+/** Bytes of a key that an error shows. */
+const SHOWN_KEY = 64
+
+function bytesOf({ bytes, at, end }: Slice): Uint8Array {
+  return bytes.subarray(at, Math.min(end, at + SHOWN_KEY))
+}
