@@ -1,0 +1,211 @@
+import { openPart, resolveInput } from '../../aof/parts.ts'
+import { Beginning } from '../../bytes/beginning.ts'
+import { escapeName, quoteForShell } from '../../bytes/escape.ts'
+import { formatTime, plural } from '../../bytes/figures.ts'
+import type { KeptSource } from '../../bytes/source.ts'
+import { CommandPattern } from '../../operations/command-pattern.ts'
+import { exactBytes } from '../../operations/repair.ts'
+import {
+  type KeptPartOpener,
+  type Moment,
+  openKept,
+  planRewind,
+  type RewindPlan,
+} from '../../operations/rewind.ts'
+import { type RewindResult, writeRewind } from '../../operations/rewind-write.ts'
+import { type Arguments, defineCommand } from '../define.ts'
+import { Exit } from '../exit.ts'
+import type { Io } from '../io.ts'
+import {
+  flag,
+  lastGiven,
+  logOptions,
+  outputOptions,
+  place,
+  readLogOptions,
+  time,
+  usage,
+  wholeNumber,
+  word,
+} from '../options.ts'
+import { place as placeOf } from '../render/findings.ts'
+import { jsonName, toJson } from '../render/json.ts'
+import { startProgress } from '../render/progress.ts'
+import { repeated } from '../repeated.ts'
+
+const options = {
+  output: word('Write the result here: a file, or for a multi-part log a folder'),
+  'dry-run': flag('Only say what would be kept and dropped'),
+  'to-time': word('Keep what is annotated #TS: with this time or an earlier one'),
+  'to-offset': word('Keep what is in front of this offset ([PART:]N), or of what it is inside of'),
+  before: word('Keep what is in front of a command that matches PATTERN'),
+  nth: word('Which of those that match --before: first, last, or a number'),
+  without: word('Keep everything but the commands that match PATTERN'),
+  force: flag('Replace what has the name DEST'),
+  'allow-empty': flag('Cut even if nothing is left'),
+  ...logOptions,
+  ...outputOptions,
+} as const
+
+export const rewind = defineCommand({
+  command: 'rewind <path>',
+  describe: 'Point-in-time recovery: keep the log up to a moment, at a new place',
+  epilogue: `A PATTERN is the name of a command in any case, which matches whatever its arguments (flushall, 'xgroup|create'), or a glob over the command as print --full shows it ('DEL user:*'). Commands of the log are matched, not the keys of an RDB.
+A cut is never inside a transaction, a record or an annotation: the boundary in front of them is taken. Parts behind it are not in the result, nor in its manifest. --without leaves out what matches, and a transaction of which nothing else is left; SELECT, MULTI and EXEC match nothing.
+The source is only read: what the result has not is still there. The result is read back, and is what servers load, before it has its name.
+Exit status: 0 the result is there, 1 with --dry-run: something would be dropped, 2 refused or not possible; nothing was written then.`,
+  examples: [
+    ['aofkit rewind PATH --before flushall --dry-run', 'what would come back'],
+    ['aofkit rewind PATH --before flushall --output rewound', 'the log up to the last FLUSHALL'],
+    ['aofkit rewind PATH --to-time 2024-05-01T14:04:59 --output rewound', 'the log up to a second'],
+    ["aofkit rewind PATH --without 'DEL user:*' --output rewound", 'the log as if they had not been'],
+  ],
+  options,
+  async run(args, io) {
+    const log = { ...readLogOptions(args), allowEmpty: args['allow-empty'] === true }
+    const moment = momentOf(args)
+    const output = lastGiven(args.output)
+    const dryRun = args['dry-run'] === true
+    if ((output !== undefined) === dryRun) throw usage('rewind takes either --output DEST or --dry-run')
+    const input = await resolveInput(args.path)
+    const bar = startProgress(io, args.progress, input.size)
+    // What can be read only once is kept, to be read again.
+    const kept =
+      input.size === undefined ? ((await openPart(input.parts[0], { again: true })) as KeptSource) : undefined
+    const open: KeptPartOpener = kept ? async () => new Beginning(kept, Number.POSITIVE_INFINITY) : openKept
+    try {
+      const plan = await planRewind(input, moment, log, open, done => bar.update(done))
+      bar.stop()
+      for (const { message, ...where } of plan.findings) {
+        const at = placeOf(where)
+        io.err(`aofkit: warning: ${at === '' ? '' : `${at}: `}${message}\n`)
+      }
+      if (output === undefined) {
+        io.out(args.json === true ? jsonReport(plan, null) : dryRunReport(args, plan, io))
+        return plan.dropped > 0 ? Exit.Damaged : Exit.Ok
+      }
+      const result = await writeRewind(plan, log, { output, force: args.force === true }, open)
+      for (const warning of result.warnings) io.err(`aofkit: warning: ${warning}\n`)
+      io.out(args.json === true ? jsonReport(plan, result.output) : textReport(plan, result, io))
+      return Exit.Ok
+    } finally {
+      bar.stop()
+      await kept?.close()
+    }
+  },
+})
+
+type Args = Arguments<typeof options>
+
+/** The one moment that is asked for. */
+function momentOf(args: Args): Moment {
+  const before = lastGiven(args.before)
+  const without = lastGiven(args.without)
+  const nth = nthOf(args)
+  if (nth !== undefined && before === undefined) throw usage('--nth goes with --before')
+  const moments: Moment[] = []
+  const at = time('to-time', args['to-time'])
+  if (at !== undefined) moments.push({ kind: 'time', time: at })
+  const offset = place('to-offset', args['to-offset'])
+  if (offset !== undefined) moments.push({ kind: 'offset', place: offset })
+  if (before !== undefined)
+    moments.push({ kind: 'before', pattern: pattern('before', before), nth: nth ?? 'last' })
+  if (without !== undefined) moments.push({ kind: 'without', pattern: pattern('without', without) })
+  if (moments.length !== 1) {
+    throw usage(
+      'rewind takes one of --to-time TIME, --to-offset [PART:]N, --before PATTERN and --without PATTERN',
+    )
+  }
+  return moments[0]
+}
+
+function pattern(option: string, text: string): CommandPattern {
+  if (text === '') throw usage(`--${option} takes the name of a command, or a glob`)
+  return new CommandPattern(text)
+}
+
+function nthOf(args: Args): number | 'last' | undefined {
+  const text = lastGiven(args.nth)
+  if (text === undefined || text === 'last') return text
+  if (text === 'first') return 1
+  if (!/^\d+$/.test(text))
+    throw usage(`--nth takes first, last or a number from 1 on, not "${escapeName(text)}"`)
+  return wholeNumber('nth', text, 1)
+}
+
+function jsonReport(plan: RewindPlan, output: string | null): string {
+  const { kept, dropped, commandsDropped, cut, droppedParts, findings } = plan
+  return toJson({
+    kept,
+    dropped,
+    commandsDropped,
+    cutAt:
+      cut === undefined
+        ? null
+        : {
+            part: jsonName(cut.part.name),
+            offset: cut.offset,
+            ...(cut.time === undefined ? {} : { time: cut.time }),
+          },
+    output: output === null ? null : jsonName(output),
+    ...(plan.moment.kind === 'before' || plan.moment.kind === 'without' ? { matches: plan.matches } : {}),
+    droppedParts: droppedParts.map(({ name }) => jsonName(name)),
+    ...(findings.length === 0 ? {} : { warnings: findings.map(({ message }) => message) }),
+  })
+}
+
+/** Options that the call that writes must have, as its dry run had them. */
+const REPEATED = [
+  'to-time',
+  'to-offset',
+  'before',
+  'nth',
+  'without',
+  'as',
+  'databases',
+  'allow-commands',
+  'allow-empty',
+] as const
+
+/** Where it is cut, and what that costs. */
+function summary(plan: RewindPlan, io: Io): string[] {
+  const { style } = io
+  const { cut, kept, dropped, commandsKept, commandsDropped, parts, droppedParts, moment, matches } = plan
+  const lines: string[] = []
+  if (moment.kind === 'before') {
+    const one = matches === 1 && moment.nth === 'last'
+    lines.push(
+      `${plural(matches, 'command')} ${matches === 1 ? 'matches' : 'match'}${one ? '' : `; it is cut in front of ${moment.nth === 'last' ? 'the last one' : `number ${moment.nth}`}`}.`,
+    )
+  }
+  if (moment.kind === 'without')
+    lines.push(`${plural(matches, 'command')} ${matches === 1 ? 'matches' : 'match'}.`)
+  if (cut !== undefined) {
+    const at = style.bold(`${escapeName(cut.part.name)}:${cut.offset}`)
+    const when = cut.time === undefined ? '' : `, ${formatTime(cut.time)} by the last #TS: in front of it`
+    lines.push(`${dropped > 0 ? 'Cut' : 'Nothing is cut off: the log ends'} at ${at}${when}.`)
+  }
+  for (const { part, end, filtered, size } of parts) {
+    if (filtered) lines.push(`${escapeName(part.name)}: ${exactBytes(end - size)} are left out`)
+  }
+  for (const part of droppedParts) lines.push(`${escapeName(part.name)}: ${style.yellow('leaves the log')}`)
+  lines.push(
+    `Keeps ${exactBytes(kept)} with ${plural(commandsKept, 'command')}, drops ${exactBytes(dropped)} with ${plural(commandsDropped, 'command')}.`,
+  )
+  return lines
+}
+
+function dryRunReport(args: Args, plan: RewindPlan, io: Io): string {
+  const lines = summary(plan, io)
+  const call = `aofkit rewind ${quoteForShell(args.path)}${repeated(args, REPEATED)} --output DEST`
+  lines.push(`Next: ${io.style.bold(call)}`)
+  return `${lines.join('\n')}\n`
+}
+
+function textReport(plan: RewindPlan, { output, backup }: RewindResult, io: Io): string {
+  const { style } = io
+  const lines = [`${style.green('done')}: ${escapeName(output)}`, ...summary(plan, io)]
+  if (backup !== undefined) lines.push(`What was replaced is kept as ${escapeName(backup)}`)
+  lines.push(`Next: ${style.bold(`aofkit verify ${quoteForShell(output)}`)}`)
+  return `${lines.join('\n')}\n`
+}
