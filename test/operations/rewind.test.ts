@@ -5,6 +5,7 @@ import { generator } from '../../bench/logs.ts'
 import { encode } from '../helpers/chunks.ts'
 import { call, callJson } from '../helpers/command.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
+import { nameOf, recordsOf } from '../keyspace/logs.ts'
 import { entry, rdb, select, str } from '../rdb/build.ts'
 import { MANIFEST, place, stateOf, temporariesIn } from './repairing.ts'
 import {
@@ -299,6 +300,127 @@ describe('rewind of random logs', () => {
       expect(partsIn(output), `round ${round}: ${args.join(' ')}`).toEqual(expected)
       const count = (parts: Parts) => recordsIn(parts).filter(({ args }) => args !== undefined).length
       expect(call.commandsDropped).toBe(count(log) - count(expected))
+    }
+  })
+})
+
+/** What is left of records without those that match, in the simplest way there is. */
+function without(parts: Parts, matches: (args: readonly Buffer[]) => boolean): Parts {
+  const left = new Map<string, Buffer>()
+  for (const [name, bytes] of parts) {
+    const kept: Buffer[] = []
+    const unit = { open: false, pieces: [] as { bytes: Buffer; name: string }[], dropped: false }
+    for (const record of recordsOf(bytes)) {
+      const piece = { bytes: bytes.subarray(record.offset, record.end), name: nameOf(record) }
+      const steers = ['#', 'select', 'multi', 'exec'].includes(piece.name)
+      if (piece.name === 'multi') Object.assign(unit, { open: true, pieces: [], dropped: false })
+      const gone = !steers && matches(record.args as readonly Buffer[])
+      if (gone) unit.dropped = true
+      else if (unit.open) unit.pieces.push(piece)
+      else kept.push(piece.bytes)
+      if (piece.name !== 'exec') continue
+      unit.open = false
+      const inside = unit.pieces.slice(1, -1)
+      const empty = unit.dropped && inside.every(({ name }) => name === '#' || name === 'select')
+      kept.push(...(empty ? inside : unit.pieces).map(({ bytes }) => bytes))
+    }
+    left.set(name, Buffer.concat(kept))
+  }
+  return left
+}
+
+describe('rewind --without', () => {
+  it('keeps everything but the commands that match', async () => {
+    const { parts, report } = await rewound(TIMED, '--without', 'flushall')
+    expect(parts.get('log')?.toString()).toBe(TIMED.toString().replace('*1\r\n$8\r\nFLUSHALL\r\n', ''))
+    expect(report).toMatchObject({ cutAt: null, commandsDropped: 1, matches: 1, dropped: 18 })
+  })
+
+  it('leaves out a transaction of which nothing else is left, and never a SELECT', async () => {
+    const log = Buffer.concat([
+      encode('MULTI'),
+      encode('SELECT', '3'),
+      encode('DEL', 'a'),
+      encode('EXEC'),
+      encode('SET', 'b', '1'),
+      encode('MULTI'),
+      encode('EXEC'),
+    ])
+    const { parts, report } = await rewound(log, '--without', 'DEL *')
+    expect(parts.get('log')).toEqual(
+      Buffer.concat([encode('SELECT', '3'), encode('SET', 'b', '1'), encode('MULTI'), encode('EXEC')]),
+    )
+    expect(report).toMatchObject({ commandsDropped: 3, matches: 1 })
+  })
+
+  it('copies what is larger than the window, and leaves it out', async () => {
+    const large = encode('SET', 'large', Buffer.alloc(9 << 20, 'x'))
+    const log = Buffer.concat([
+      encode('MULTI'),
+      large,
+      encode('DEL', 'a'),
+      encode('EXEC'),
+      encode('SET', 'b', '1'),
+    ])
+    const kept = await rewound(log, '--without', 'del')
+    expect(
+      kept.parts
+        .get('log')
+        ?.equals(Buffer.concat([encode('MULTI'), large, encode('EXEC'), encode('SET', 'b', '1')])),
+    ).toBe(true)
+    const dropped = await rewound(log, '--without', 'SET large*')
+    expect(dropped.parts.get('log')).toEqual(
+      Buffer.concat([encode('MULTI'), encode('DEL', 'a'), encode('EXEC'), encode('SET', 'b', '1')]),
+    )
+  })
+
+  it('keeps a preamble, and cuts a torn end off', async () => {
+    const preamble = rdb('REDIS0010', select(0), entry(0, 'k', str('v')))
+    const torn = encode('SET', 'c', '1').subarray(0, -3)
+    const log = Buffer.concat([preamble, encode('DEL', 'k'), encode('SET', 'b', '1'), torn])
+    const { parts, report } = await rewound(log, '--without', 'del')
+    expect(parts.get('log')).toEqual(Buffer.concat([preamble, encode('SET', 'b', '1')]))
+    expect(report.cutAt).toEqual({ part: 'log', offset: log.length - torn.length })
+    expect(report.err).toContain('torn')
+  })
+
+  it('changes nothing where nothing matches', async () => {
+    const { parts, report } = await rewound(TIMED, '--without', 'flushdb')
+    expect(parts.get('log')).toEqual(TIMED)
+    expect(report).toMatchObject({ kept: TIMED.length, dropped: 0, commandsDropped: 0, cutAt: null })
+  })
+
+  it(`is that of random logs, byte for byte (seed ${SEED})`, async () => {
+    const next = generator(SEED + 1)
+    const random = (below: number) => Math.floor(next() * below)
+    const name = (args: readonly Buffer[]) => args[0].toString().toLowerCase()
+    const ways: readonly [string, (args: readonly Buffer[]) => boolean][] = [
+      ['set', args => name(args) === 'set'],
+      ['flush*', args => name(args).startsWith('flush')],
+      ['del key:[0-4]', args => name(args) === 'del' && /[0-4]/.test(`${args[1]}`)],
+      ['*key:1*', args => args.some(arg => arg.includes('key:1'))],
+      ['*', () => true],
+    ]
+    for (let round = 0; round < 50; round++) {
+      const log = madeUpParts(random, 1 + random(3))
+      const folder = temporaryFolder()
+      const path = place(folder, folderOf(log))
+      const output = join(folder, 'result')
+      const [pattern, matches] = ways[random(ways.length)]
+      const report = await callJson<RewindJson>(
+        'rewind',
+        path,
+        '--output',
+        output,
+        '--allow-empty',
+        '--without',
+        pattern,
+      )
+      expect(report.err).toBe('')
+      const expected = without(log, matches)
+      expect(partsIn(output), `round ${round}: ${pattern}`).toEqual(expected)
+      const count = (parts: Parts) => recordsIn(parts).filter(({ args }) => args !== undefined).length
+      expect(report.commandsDropped).toBe(count(log) - count(expected))
     }
   })
 })
