@@ -4,6 +4,7 @@ import { escapeName, quoteForShell } from '../../bytes/escape.ts'
 import { formatTime, plural } from '../../bytes/figures.ts'
 import type { KeptSource } from '../../bytes/source.ts'
 import { CommandPattern } from '../../operations/command-pattern.ts'
+import { listMoments, type Moments, type RewindMoment } from '../../operations/moments.ts'
 import { exactBytes } from '../../operations/repair.ts'
 import {
   type KeptPartOpener,
@@ -31,10 +32,12 @@ import {
 import { place as placeOf } from '../render/findings.ts'
 import { jsonName, toJson } from '../render/json.ts'
 import { startProgress } from '../render/progress.ts'
+import { renderTable } from '../render/table.ts'
 import { repeated } from '../repeated.ts'
 
 const options = {
   output: word('Write the result here: a file, or for a multi-part log a folder'),
+  list: flag('List the moments that one can go back to'),
   'dry-run': flag('Only say what would be kept and dropped'),
   'to-time': word('Keep what is annotated #TS: with this time or an earlier one'),
   'to-offset': word('Keep what is in front of this offset ([PART:]N), or of what it is inside of'),
@@ -52,16 +55,19 @@ export const rewind = defineCommand({
   describe: 'Point-in-time recovery: keep the log up to a moment, at a new place',
   epilogue: `A PATTERN is the name of a command in any case, which matches whatever its arguments (flushall, 'xgroup|create'), or a glob over the command as print --full shows it ('DEL user:*'). Commands of the log are matched, not the keys of an RDB.
 A cut is never inside a transaction, a record or an annotation: the boundary in front of them is taken. Parts behind it are not in the result, nor in its manifest. --without leaves out what matches, and a transaction of which nothing else is left; SELECT, MULTI and EXEC match nothing.
+--list shows the moments to choose from, one a line; with --json as JSON Lines. A place in it is what --to-offset takes: what stands in front of it is kept. Times are condensed to 40 at most. A deletion is 100 keys and more by DEL and UNLINK, with hardly anything in between; a transaction, one of 100 commands and more.
 The source is only read: what the result has not is still there. The result is read back, and is what servers load, before it has its name.
 Exit status: 0 the result is there, 1 with --dry-run: something would be dropped, 2 refused or not possible; nothing was written then.`,
   examples: [
     ['aofkit rewind PATH --before flushall --dry-run', 'what would come back'],
     ['aofkit rewind PATH --before flushall --output rewound', 'the log up to the last FLUSHALL'],
     ['aofkit rewind PATH --to-time 2024-05-01T14:04:59 --output rewound', 'the log up to a second'],
+    ['aofkit rewind PATH --list', 'times, flushes, mass deletions, and their offsets'],
     ["aofkit rewind PATH --without 'DEL user:*' --output rewound", 'the log as if they had not been'],
   ],
   options,
   async run(args, io) {
+    if (args.list === true) return list(args, io)
     const log = { ...readLogOptions(args), allowEmpty: args['allow-empty'] === true }
     const moment = momentOf(args)
     const output = lastGiven(args.output)
@@ -96,6 +102,63 @@ Exit status: 0 the result is there, 1 with --dry-run: something would be dropped
 })
 
 type Args = Arguments<typeof options>
+
+/** Options that say what the result is: a list has none. */
+const OF_A_RESULT = ['output', 'dry-run', 'to-time', 'to-offset', 'before', 'nth', 'without'] as const
+
+async function list(args: Args, io: Io): Promise<Exit> {
+  const other = OF_A_RESULT.find(name => args[name] !== undefined)
+  if (other !== undefined) throw usage(`--list goes without --${other}`)
+  const input = await resolveInput(args.path)
+  const bar = startProgress(io, args.progress, input.size)
+  let found: Moments
+  try {
+    found = await listMoments(input, readLogOptions(args), done => bar.update(done))
+  } finally {
+    bar.stop()
+  }
+  const { moments, omitted, timed, damage } = found
+  io.out(args.json === true ? moments.map(momentJson).join('') : momentsText(moments, io))
+  for (const { severity, message } of input.findings) if (severity === 'error') io.err(`aofkit: ${message}\n`)
+  for (const [kind, count] of omitted)
+    io.err(
+      `aofkit: ${plural(count, 'moment')} of the kind ${kind} in front of these ${count === 1 ? 'is' : 'are'} not listed\n`,
+    )
+  if (!timed && args.json !== true)
+    io.err('aofkit: the log has no #TS: annotations (aof-timestamp-enabled was no): go by offsets\n')
+  if (damage !== undefined) {
+    const { part, error } = damage
+    const what = error === undefined ? 'it ends inside a transaction' : `${error.message} (${error.code})`
+    io.err(
+      `aofkit: ${placeOf({ part, ...(error === undefined ? {} : { offset: error.offset }) })}: ${what}; verify says what it means\n`,
+    )
+  }
+  return damage !== undefined || input.findings.some(({ severity }) => severity === 'error')
+    ? Exit.Damaged
+    : Exit.Ok
+}
+
+function momentJson({ kind, part, offset, time, what, ...more }: RewindMoment): string {
+  return `${JSON.stringify({ kind, part: jsonName(part), offset, ...(time === undefined ? {} : { time }), what, ...more })}\n`
+}
+
+function momentsText(moments: readonly RewindMoment[], io: Io): string {
+  const { style } = io
+  return renderTable(
+    [
+      { title: style.dim('time') },
+      { title: style.dim('go back to') },
+      { title: style.dim('kind') },
+      { title: style.dim('what comes then') },
+    ],
+    moments.map(({ kind, part, offset, time, what }) => [
+      time === undefined ? '-' : formatTime(time),
+      `${escapeName(part)}:${offset}`,
+      kind === 'flush' || kind === 'deletion' ? style.yellow(kind) : kind,
+      what,
+    ]),
+  )
+}
 
 /** The one moment that is asked for. */
 function momentOf(args: Args): Moment {
