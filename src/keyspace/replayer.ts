@@ -1,4 +1,5 @@
 import { parseTimestamp } from '../aof/annotation.ts'
+import { CONTROL_IDS } from '../aof/context.ts'
 import { JobError } from '../bytes/errors.ts'
 import type { KeptSource } from '../bytes/source.ts'
 import { LongRecord } from '../resp/long-record.ts'
@@ -11,6 +12,9 @@ import { hashInView } from './hash.ts'
 import type { Keyspace } from './keyspace.ts'
 import { OpaqueCommands } from './opaque-commands.ts'
 import { Rejection } from './rejection.ts'
+
+/** Whether a command is passed over; never asked of annotations, `SELECT`, `MULTI` and the like. */
+export type OmitCommand = (batch: Batch, i: number, argc: number) => boolean
 
 /** Who is told what could not be carried out. */
 export interface ReplayReport {
@@ -45,6 +49,7 @@ export class Replayer {
   readonly #handlers: readonly (Handler | undefined)[]
   readonly #call: Call
   readonly #opaque: OpaqueCommands
+  readonly #omit: OmitCommand | undefined
   /** Whether `#TS:` lines set the clock. */
   readonly #annotated: boolean
   #source: KeptSource | undefined
@@ -67,6 +72,7 @@ export class Replayer {
   /**
    * @param annotated whether timestamps in the log set the clock
    * @param positions of the keys of commands that nobody here knows (`OpaqueCommands`)
+   * @param omit which commands are passed over as if they were not there
    */
   constructor(
     keyspace: Keyspace,
@@ -74,7 +80,9 @@ export class Replayer {
     report: ReplayReport,
     annotated = true,
     positions: ReadonlyMap<string, number> = new Map(),
+    omit?: OmitCommand,
   ) {
+    this.#omit = omit
     this.#keyspace = keyspace
     this.#table = table
     this.#report = report
@@ -113,6 +121,7 @@ export class Replayer {
     const head = record.asBatch()
     const id = head.first[1] > 0 ? this.#idOf(head, 0) : -1
     if (this.#waiting >= 0) return
+    if (this.#omit?.(head, 0, record.argc) === true) return
     const handler = this.#handlers[id]
     if (id < 0 || handler === undefined) {
       this.#unsupported(head, 0, id, record.end, record)
@@ -163,6 +172,7 @@ export class Replayer {
       return
     }
     if (this.#waiting >= 0) return
+    if (this.#omit !== undefined && !CONTROL_IDS.has(id) && this.#omit(batch, i, batch.argc(i))) return
     const handler = id < 0 ? undefined : this.#handlers[id]
     if (handler === undefined) {
       this.#unsupported(batch, i, id, batch.base + batch.record[i + 1])

@@ -8,7 +8,7 @@ import type { KeptSource } from '../bytes/source.ts'
 import { Keyspace } from '../keyspace/keyspace.ts'
 import { Preamble } from '../keyspace/preamble.ts'
 import type { Rejection } from '../keyspace/rejection.ts'
-import { Replayer } from '../keyspace/replayer.ts'
+import { type OmitCommand, Replayer } from '../keyspace/replayer.ts'
 import type { RdbEvent } from '../rdb/events.ts'
 import type { TargetName } from '../rdb/targets.ts'
 import type { LongRecord } from '../resp/long-record.ts'
@@ -33,6 +33,8 @@ export interface ReplayOptions extends LogOptions {
   readonly ends?: ReadonlyMap<Part, number>
   /** Sees the records before they are carried out. */
   readonly watch?: ((batch: Batch) => void) | undefined
+  /** Which commands are passed over as if they were not there; never `SELECT`, `MULTI` and the like. Default: none. */
+  readonly omit?: OmitCommand
   /** How parts are opened, which stay open until {@link Replay.close}. */
   readonly open?: (part: Part) => Promise<KeptSource>
 }
@@ -252,7 +254,7 @@ class Run implements Replay, PartVisitor {
 
   /** The replayer, when the first command of a part has come. */
   #enter(): Replayer {
-    const { asOf, keyPositions } = this.#options
+    const { asOf, keyPositions, omit } = this.#options
     this.#replayer ??= new Replayer(
       this.keyspace,
       this.#server.table,
@@ -262,6 +264,7 @@ class Run implements Replay, PartVisitor {
       },
       asOf === undefined,
       keyPositions,
+      omit,
     )
     if (!this.#inCommands) this.#replayer.enter(this.#source as KeptSource)
     this.#inCommands = true

@@ -165,7 +165,15 @@ describe('the moments of a log', () => {
       for (const line of out.toString().trimEnd().split('\n')) {
         const { part, offset }: RewindMoment = JSON.parse(line)
         const { cutAt, err } = await callJson<RewindJson>(
-          ...['rewind', path, '--dry-run', '--allow-empty', '--to-offset', `${part}:${offset}`],
+          ...[
+            'rewind',
+            path,
+            '--dry-run',
+            '--no-preview',
+            '--allow-empty',
+            '--to-offset',
+            `${part}:${offset}`,
+          ],
         )
         expect(cutAt, `${line}\n${err}`).toMatchObject({ part, offset })
       }

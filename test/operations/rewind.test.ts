@@ -45,7 +45,7 @@ async function rewound(
   const report = await callJson<RewindJson>('rewind', path, '--output', output, ...args)
   expect(stateOf(path), 'the source').toBe(before)
   expect(temporariesIn(folder)).toEqual([])
-  const dry = await callJson<RewindJson>('rewind', path, '--dry-run', ...args)
+  const dry = await callJson<RewindJson>('rewind', path, '--dry-run', '--no-preview', ...args)
   const { status, output: _, ...same } = report
   expect(dry).toMatchObject({ ...same, output: null, status: report.dropped > 0 ? 1 : 0 })
   expect(status).toBe(0)
@@ -89,7 +89,9 @@ describe('rewind of one file', () => {
       if (expected === 0) continue
       const folder = temporaryFolder()
       const path = place(folder, TIMED)
-      const report = await callJson<RewindJson>('rewind', path, '--dry-run', '--to-offset', `${offset}`)
+      const report = await callJson<RewindJson>(
+        ...['rewind', path, '--dry-run', '--no-preview', '--to-offset', `${offset}`],
+      )
       expect(report.cutAt?.offset, `for ${offset}`).toBe(expected)
     }
   })

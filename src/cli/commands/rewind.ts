@@ -1,7 +1,8 @@
 import { openPart, resolveInput } from '../../aof/parts.ts'
 import { Beginning } from '../../bytes/beginning.ts'
-import { escapeName, quoteForShell } from '../../bytes/escape.ts'
-import { formatTime, plural } from '../../bytes/figures.ts'
+import { JobError } from '../../bytes/errors.ts'
+import { escapeName, quoteBytes, quoteForShell } from '../../bytes/escape.ts'
+import { formatCount, formatTime, plural } from '../../bytes/figures.ts'
 import type { KeptSource } from '../../bytes/source.ts'
 import { CommandPattern } from '../../operations/command-pattern.ts'
 import { listMoments, type Moments, type RewindMoment } from '../../operations/moments.ts'
@@ -13,6 +14,7 @@ import {
   planRewind,
   type RewindPlan,
 } from '../../operations/rewind.ts'
+import type { RewindPreview } from '../../operations/rewind-preview.ts'
 import { type RewindResult, writeRewind } from '../../operations/rewind-write.ts'
 import { type Arguments, defineCommand } from '../define.ts'
 import { Exit } from '../exit.ts'
@@ -21,16 +23,19 @@ import {
   flag,
   lastGiven,
   logOptions,
+  negatedFlag,
   outputOptions,
   place,
   readLogOptions,
+  readReplayOptions,
+  replayOptions,
   time,
   usage,
   wholeNumber,
   word,
 } from '../options.ts'
 import { place as placeOf } from '../render/findings.ts'
-import { jsonName, toJson } from '../render/json.ts'
+import { jsonBytes, jsonName, jsonText, toJson } from '../render/json.ts'
 import { startProgress } from '../render/progress.ts'
 import { renderTable } from '../render/table.ts'
 import { repeated } from '../repeated.ts'
@@ -44,9 +49,11 @@ const options = {
   before: word('Keep what is in front of a command that matches PATTERN'),
   nth: word('Which of those that match --before: first, last, or a number'),
   without: word('Keep everything but the commands that match PATTERN'),
+  preview: negatedFlag('With --dry-run: do not replay the log to see which keys come and go'),
   force: flag('Replace what has the name DEST'),
   'allow-empty': flag('Cut even if nothing is left'),
   ...logOptions,
+  ...replayOptions,
   ...outputOptions,
 } as const
 
@@ -87,7 +94,10 @@ Exit status: 0 the result is there, 1 with --dry-run: something would be dropped
         io.err(`aofkit: warning: ${at === '' ? '' : `${at}: `}${message}\n`)
       }
       if (output === undefined) {
-        io.out(args.json === true ? jsonReport(plan, null) : dryRunReport(args, plan, io))
+        const previewed = args.preview !== false ? await preview(args, plan, open, io) : undefined
+        io.out(
+          args.json === true ? jsonReport(plan, null, previewed) : dryRunReport(args, plan, previewed, io),
+        )
         return plan.dropped > 0 ? Exit.Damaged : Exit.Ok
       }
       const result = await writeRewind(plan, log, { output, force: args.force === true }, open)
@@ -139,7 +149,7 @@ async function list(args: Args, io: Io): Promise<Exit> {
 }
 
 function momentJson({ kind, part, offset, time, what, ...more }: RewindMoment): string {
-  return `${JSON.stringify({ kind, part: jsonName(part), offset, ...(time === undefined ? {} : { time }), what, ...more })}\n`
+  return `${jsonText({ kind, part: jsonName(part), offset, ...(time === undefined ? {} : { time }), what, ...more })}\n`
 }
 
 function momentsText(moments: readonly RewindMoment[], io: Io): string {
@@ -158,6 +168,30 @@ function momentsText(moments: readonly RewindMoment[], io: Io): string {
       what,
     ]),
   )
+}
+
+/** What becomes of the keys, unless the log cannot be replayed. */
+async function preview(
+  args: Args,
+  plan: RewindPlan,
+  open: KeptPartOpener,
+  io: Io,
+): Promise<RewindPreview | undefined> {
+  const { input } = plan
+  // Loaded for those who ask for it: without it rewind starts sooner.
+  const { previewRewind } = await import('../../operations/rewind-preview.ts')
+  const bar = startProgress(io, args.progress, input.size === undefined ? undefined : 2 * input.size)
+  try {
+    return await previewRewind(input, plan, readReplayOptions(args), open, done => bar.update(done))
+  } catch (error) {
+    if (!(error instanceof JobError) || !error.code.startsWith('replay.')) throw error
+    bar.stop()
+    io.err(`aofkit: warning: what becomes of the keys is not known: ${error.message}\n`)
+    if (error.hint !== undefined) io.err(`${error.hint}\n`)
+    return undefined
+  } finally {
+    bar.stop()
+  }
 }
 
 /** The one moment that is asked for. */
@@ -196,7 +230,7 @@ function nthOf(args: Args): number | 'last' | undefined {
   return wholeNumber('nth', text, 1)
 }
 
-function jsonReport(plan: RewindPlan, output: string | null): string {
+function jsonReport(plan: RewindPlan, output: string | null, previewed?: RewindPreview): string {
   const { kept, dropped, commandsDropped, cut, droppedParts, findings } = plan
   return toJson({
     kept,
@@ -213,9 +247,70 @@ function jsonReport(plan: RewindPlan, output: string | null): string {
     output: output === null ? null : jsonName(output),
     ...(plan.moment.kind === 'before' || plan.moment.kind === 'without' ? { matches: plan.matches } : {}),
     droppedParts: droppedParts.map(({ name }) => jsonName(name)),
+    ...(previewed === undefined ? {} : { preview: previewJson(previewed) }),
     ...(findings.length === 0 ? {} : { warnings: findings.map(({ message }) => message) }),
   })
 }
+
+function previewJson({ databases, functions }: RewindPreview) {
+  return {
+    databases: Object.fromEntries(
+      [...databases].map(([db, { examples, ...counts }]) => [
+        db,
+        {
+          ...counts,
+          examples: Object.fromEntries(
+            Object.entries(examples).map(([name, keys]) => [name, keys.map(key => jsonBytes(key))]),
+          ),
+        },
+      ]),
+    ),
+    functions,
+  }
+}
+
+function previewText({ databases, functions }: RewindPreview, io: Io): string[] {
+  const { style } = io
+  const right = (title: string) => ({ title: style.dim(title), right: true })
+  const rows = [...databases].map(([db, { now, then, gained, lost, changed }]) => [
+    `${db}`,
+    formatCount(now),
+    formatCount(then),
+    formatCount(gained),
+    formatCount(lost),
+    formatCount(changed),
+  ])
+  const table = renderTable(
+    [
+      right('db'),
+      right('keys now'),
+      right('keys then'),
+      right('come back'),
+      right('are lost'),
+      right('change'),
+    ],
+    rows,
+  )
+  const lines = rows.length === 0 ? ['No keys, now or then.'] : table.trimEnd().split('\n')
+  for (const [db, { examples, gained, lost, changed }] of databases) {
+    const told = [
+      ['come back', examples.gained, gained],
+      ['are lost', examples.lost, lost],
+      ['change', examples.changed, changed],
+    ] as const
+    for (const [what, keys, count] of told) {
+      if (keys.length === 0) continue
+      const more = count > keys.length ? ', …' : ''
+      lines.push(`${what} in ${db}: ${keys.map(key => quoteBytes(key, SHOWN)).join(', ')}${more}`)
+    }
+  }
+  if (functions.now !== functions.then)
+    lines.push(`Libraries of functions: ${functions.now} now, ${functions.then} then.`)
+  return lines
+}
+
+/** Bytes of a key that are shown. */
+const SHOWN = 60
 
 /** Options that the call that writes must have, as its dry run had them. */
 const REPEATED = [
@@ -258,8 +353,9 @@ function summary(plan: RewindPlan, io: Io): string[] {
   return lines
 }
 
-function dryRunReport(args: Args, plan: RewindPlan, io: Io): string {
+function dryRunReport(args: Args, plan: RewindPlan, previewed: RewindPreview | undefined, io: Io): string {
   const lines = summary(plan, io)
+  if (previewed !== undefined) lines.push('', ...previewText(previewed, io), '')
   const call = `aofkit rewind ${quoteForShell(args.path)}${repeated(args, REPEATED)} --output DEST`
   lines.push(`Next: ${io.style.bold(call)}`)
   return `${lines.join('\n')}\n`
