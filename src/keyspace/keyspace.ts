@@ -27,7 +27,8 @@ import { type EncodedValue, Opaques, type Place } from './types/opaques.ts'
 import { Sets } from './types/sets.ts'
 import { Streams } from './types/streams.ts'
 import { Strings } from './types/strings.ts'
-import { Zsets } from './types/zsets.ts'
+import { MOST_PACKED_MEMBERS, Zsets } from './types/zsets.ts'
+import { UNPACKED_ZSETS } from './zset-filler.ts'
 
 const KEY_SHIFT = 16
 const TWO_32 = 2 ** 32
@@ -261,7 +262,9 @@ export class Keyspace {
     this.#begin(cell, kind)
     this.#decodedFiller.cell = cell
     const sink = kind === CellKind.Stream ? this.streams.sink(cell) : this.#decodedFiller
+    const { type } = this.#place
     this.#encodedValues.decode(this.#place, sink, true)
+    if (kind === CellKind.Zset && UNPACKED_ZSETS.has(type)) this.zsets.pack(cell)
   }
 
   /** The key's cell, which is made if there is none; 0: it holds another kind. */
@@ -390,6 +393,7 @@ export class Keyspace {
       default:
         this.emit(from, this.sink(cell))
     }
+    if (kind === CellKind.Zset && !this.zsets.isPacked(from)) this.zsets.unpack(cell)
     return cell
   }
 
@@ -825,6 +829,14 @@ class Filler extends IgnoredElements {
     const field = this.#argument.ofSlice(name)
     this.#keyspace.hashes.set(this.cell, field, this.#value.ofSlice(value))
     if (expireAtMs !== NO_EXPIRY) this.#keyspace.hashes.setExpiry(this.cell, field, expireAtMs)
+  }
+
+  override end(): void {
+    const { cell } = this
+    const keyspace = this.#keyspace
+    if (keyspace.kind(cell) !== CellKind.Zset) return
+    // One that was packed elsewhere, where more members are allowed.
+    if (keyspace.zsets.length(cell) > MOST_PACKED_MEMBERS) keyspace.zsets.unpack(cell)
   }
 }
 

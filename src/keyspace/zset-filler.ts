@@ -18,10 +18,6 @@ export class ZsetFiller extends IgnoredElements {
   readonly #keyspace: Keyspace
   readonly #argument = new Argument()
   #cell: Cell = 0
-  #longest = 0
-  #count = 0
-  /** Members whose score is -0, as long as there may be few. */
-  #negative: Uint8Array[] = []
 
   constructor(keyspace: Keyspace) {
     super()
@@ -30,24 +26,14 @@ export class ZsetFiller extends IgnoredElements {
 
   of(cell: Cell): this {
     this.#cell = cell
-    this.#longest = 0
-    this.#count = 0
-    this.#negative = []
     return this
   }
 
   override scored(member: Slice, score: number): void {
-    this.#longest = Math.max(this.#longest, member.length)
-    if (++this.#count <= MOST_PACKED_MEMBERS && Object.is(score, -0)) this.#negative.push(member.copy())
     this.#keyspace.zsets.fill(this.#cell, this.#argument.ofSlice(member), score)
   }
 
   override end(): void {
-    if (!isPacked(this.#count, this.#longest)) return
-    for (const member of this.#negative) {
-      const argument = this.#argument.of(member)
-      this.#keyspace.zsets.delete(this.#cell, argument)
-      this.#keyspace.zsets.fill(this.#cell, argument, 0)
-    }
+    this.#keyspace.zsets.pack(this.#cell)
   }
 }
