@@ -178,8 +178,9 @@ const TYPES: Readonly<Record<string, (members: Members) => [number, Buffer]>> = 
   'a listpack': members => [17, str(listpack(...texts(members)))],
 }
 
-/** What is done with each value when it is there: first another zero, then without the long member. */
+/** What is done with each value when it is there: with fewer members another zero, then without the long one. */
 const touch = (key: string): Command[] => [
+  ['ZREM', key, 'm000', 'm001', 'm002'],
   ['ZADD', key, '-0', 'n'],
   ['ZREM', key, LONG],
   ['ZADD', key, '-0', 'o', '-0', 'c'],
