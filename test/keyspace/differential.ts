@@ -48,7 +48,8 @@ export async function compareRound(server: Server, round: Round): Promise<Compar
     () => written(server, course(true, flip)),
     () => written(server, course(false, !flip)),
   ]
-  const reloader = new Reloader(server)
+  const hllSparseMaxBytes = [3000, 3000, 0, 200, 16_000][random(5)]
+  const reloader = new Reloader(server, { hllSparseMaxBytes, packs: [128, 0, 1, 16, 1000][random(5)] })
   const sum = { logs: 0, commands: 0, compared: 0 }
   try {
     for (const source of sources) {
