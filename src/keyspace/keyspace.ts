@@ -18,7 +18,6 @@ import { EncodedPlace, EncodedValues } from './encoded.ts'
 import { Functions } from './functions.ts'
 import { hashOf, withNumber } from './hash.ts'
 import { KeyTable } from './key-table.ts'
-import { at, segmentOf } from './memory.ts'
 import { Storage } from './storage.ts'
 import { sameBytes } from './texts.ts'
 import { Hashes } from './types/hashes.ts'
@@ -119,7 +118,7 @@ export class Keyspace {
     this.databases = databases
     this.server = server
     this.hllSparseMaxBytes = hllSparseMaxBytes
-    this.#table = new KeyTable(this.store.cells, expected)
+    this.#table = new KeyTable(expected)
   }
 
   /** Milliseconds since 1970, for times that are given relative to it; 0 until it is known. */
@@ -553,8 +552,8 @@ export class Keyspace {
 
   /**
    * Looks for the keys of the next commands together: at buckets, then at cells, then at the beginnings of values. Loops
-   * that do little but load let the processor wait for many lines at once. What is found is what {@link find} gives for
-   * arguments that have their `place` among them.
+   * that do little but touch them let the processor fetch many lines at once. What is found is what {@link find} gives
+   * for arguments that have their `place` among them.
    *
    * @param hashes of the keys; `count` of them, at most {@link MOST_PREFETCHED}
    * @param start where each key begins in the view, behind which three bytes must be readable
@@ -566,33 +565,25 @@ export class Keyspace {
     const mixed = this.#mixed
     const near = this.#near
     for (let k = 0; k < count; k++) mixed[k] = withNumber(hashes[k], number)
-    let sum = table.touch(mixed, count)
-    for (let k = 0; k < count; k++) near[k] = length[k] < 0 ? 0 : table.first(mixed[k])
+    table.touch(mixed, count)
+    table.firsts(mixed, count, near)
+    this.store.cells.touch(near, mixed, count)
     const words = this.store.cells.words
-    for (let k = 0; k < count; k++) {
-      const cell = near[k]
-      sum = (sum + words[segmentOfCell(cell)][wordOf(cell)]) | 0
-    }
     const refs = this.#refs
+    let blocks = 0
     for (let k = 0; k < count; k++) {
       const cell = near[k]
-      refs[k] = 0
       if (cell === 0) continue
       const segment = words[segmentOfCell(cell)]
       const at = wordOf(cell)
       if (this.#isKeyInView(segment, at, mixed[k], number, view, start[k], length[k])) {
         const kind = segment[at + Word.Meta] & KIND_BYTE
-        if (kind > CellKind.String && kind < ENCODED) refs[k] = segment[at + Word.Value]
+        // Of a collection that is one block: others have how large they are in the third word.
+        if (kind < CellKind.List || kind > CellKind.Hash || segment[at + Word.Value + 2] !== 0) continue
+        refs[blocks++] = segment[at + Word.Value]
       } else near[k] = 0
     }
-    const memory = this.store.memory.words
-    for (let k = 0; k < count; k++) {
-      const ref = refs[k]
-      const from = at(ref) >>> 2
-      const segment = memory[segmentOf(ref)]
-      sum = (sum + segment[from] + segment[from + 16]) | 0
-    }
-    this.touched = sum
+    this.touched = this.store.memory.touch(refs, blocks)
     this.#found = count
   }
 
