@@ -201,19 +201,22 @@ export class Preamble {
       this.#keyspace.settle()
       return
     }
-    if (
-      kind !== CellKind.Module &&
-      (!passed || (UNPACKED_ZSETS.has(type) && isPacked(lengthAt(bytes, at))))
-    ) {
-      const probe = this.#probe
-      if (!this.#decode(entries, i, probe) || probe.isEmpty) return
-      if (UNPACKED_ZSETS.has(type) && probe.losesSign) {
-        this.#decode(entries, i, this.#zset.of(this.#create(entries, i, kind)))
-        return
-      }
+    const mayLoseSign = UNPACKED_ZSETS.has(type) && isPacked(lengthAt(bytes, at))
+    const sound = kind === CellKind.Module || (passed && !mayLoseSign)
+    if (sound || this.#probeValue(entries, i, kind)) this.#keep(entries, i, kind)
+  }
+
+  /** Decodes a value to see what is in it: true when it can stay as it is, else it is settled what becomes of it. */
+  #probeValue(entries: EntryBatch, i: number, kind: CellKind): boolean {
+    const probe = this.#probe
+    if (!this.#decode(entries, i, probe) || probe.isEmpty) return false
+    if (UNPACKED_ZSETS.has(entries.type[i]) && probe.losesSign) {
+      this.#decode(entries, i, this.#zset.of(this.#create(entries, i, kind)))
+      return false
     }
-    const { value, end } = entries
-    this.#keep(entries, i, kind, end[i] - value[i])
+    if (!probe.isMiscounted) return true
+    this.#decode(entries, i, this.#keyspace.sink(this.#create(entries, i, kind)))
+    return false
   }
 
   /** One that is not compressed: it is at hand at once. */
@@ -239,7 +242,7 @@ export class Preamble {
   }
 
   /** Makes the key with its value as it stands there. */
-  #keep(entries: EntryBatch, i: number, kind: CellKind, length: number): Cell {
+  #keep(entries: EntryBatch, i: number, kind: CellKind, length = entries.end[i] - entries.value[i]): Cell {
     const place = this.#placeOf(entries, i, length)
     if (isOpaque(kind)) {
       const cell = this.#create(entries, i, kind)
@@ -343,7 +346,10 @@ export class Preamble {
     if (isOpaque(kind)) keyspace.opaques.setValue(cell, place)
     else if (!keyspace.isEncoded(cell)) keyspace.settle()
     else if (this.#probe.isEmpty) keyspace.remove(cell)
-    else keyspace.setEncoded(cell, place)
+    else {
+      keyspace.setEncoded(cell, place)
+      if (this.#probe.isMiscounted) keyspace.find(this.#key, entries.db)
+    }
     this.#cell = 0
     this.#decoding = false
   }
@@ -406,6 +412,7 @@ function canStay(bytes: Uint8Array, from: number, to: number): boolean {
 /** Looks at a value that stays encoded. */
 class Probe extends IgnoredElements {
   #isCollection = false
+  #announced = -1
   #count = 0
   #longest = 0
   #negativeZero = false
@@ -415,12 +422,21 @@ class Probe extends IgnoredElements {
     return this.#isCollection && this.#count === 0
   }
 
+  /**
+   * Whether it says to have more or fewer elements than it has. Such a value is decoded for good: who is given one of the
+   * keyspace can rely on what is announced.
+   */
+  get isMiscounted(): boolean {
+    return this.#isCollection && this.#announced >= 0 && this.#announced !== this.#count
+  }
+
   /** Of a sorted set that is not packed: whether servers pack it as they load it, and change a -0. */
   get losesSign(): boolean {
     return this.#negativeZero && isPacked(this.#count, this.#longest)
   }
 
-  override begin(kind: Kind): void {
+  override begin(kind: Kind, count: number): void {
+    this.#announced = count
     this.#isCollection = kind !== 'string' && kind !== 'stream' && kind !== 'array'
     this.#count = 0
     this.#longest = 0
