@@ -174,7 +174,7 @@ export class Keyspace {
     const { number } = this.#space(db)
     const mixed = this.#mixed
     for (let k = 0; k < count; k++) mixed[k] = withNumber(hashes[k], number)
-    this.touched = this.#table.touch(mixed, count)
+    this.#table.touch(mixed, count)
   }
 
   /** The key's cell, with its value decoded; 0: there is none. */
