@@ -315,7 +315,7 @@ describe('reading an RDB back that was written', () => {
     const wrong = Buffer.from(file)
     wrong[file.length - 1] ^= 1
     expect(await refusal(wrong, await written())).toContain('the checksum is')
-    const none = Buffer.from(file).fill(0, -8)
+    const none = Buffer.from(file).fill(0, file.length - 8)
     expect(await refusal(none, await written())).toContain('there is no checksum')
   })
 
