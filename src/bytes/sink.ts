@@ -221,7 +221,7 @@ export class Sink {
   }
 
   /** What was written so far, to be read back: before it takes the name of anything. */
-  reread(): Promise<Source> {
+  reread(): Promise<FileSource> {
     return FileSource.ofDescriptor(this.path, this.#fd, this.#size)
   }
 

@@ -9,6 +9,7 @@ import { encodeRecord } from '../resp/writer.ts'
 import { type CommandTable, ids } from '../servers/commands.ts'
 import { windowFrom } from './behind.ts'
 import type { Replay } from './replay.ts'
+import { sameBytes } from './same-bytes.ts'
 
 /** Looks at an end that is torn before it is taken to be one, and the time between them. */
 const LOOKS = 10
@@ -65,7 +66,13 @@ export async function carryOver(
       look = 0
       if (to === reached.offset && reached.db !== 0)
         await sink.write(encodeRecord(['SELECT', String(reached.db)]))
+      const at = sink.size
       await sink.copyRange(source, to, found.end)
+      if (!(await sameBytes(source, to, await sink.reread(), at, found.end - to)))
+        throw new JobError(
+          'compact.verify',
+          `what was appended to ${escapeName(last.path)} reads back otherwise`,
+        )
       to = found.end
       commands += found.commands
     } finally {

@@ -31,6 +31,8 @@ export interface CopiedValue {
   readonly length: number
   /** Of the RDB. */
   readonly type: number
+  /** Whether it is the bytes of a string, which are not encoded there: before them stands their length. */
+  readonly text?: boolean
 }
 
 export interface WrittenKey {
@@ -134,6 +136,8 @@ class OutputCheck implements PartVisitor {
   #next = 0
   /** Bytes of the value, which comes in pieces and was copied, that were compared. */
   #compared = 0
+  /** What stands in the value before what was copied. */
+  #head: Uint8Array = NO_HEAD
   /** When the key of commands expires. */
   #expireAtMs = NO_EXPIRY
   #checkpoint = 0
@@ -261,8 +265,10 @@ class OutputCheck implements PartVisitor {
     const { copied } = written
     if (copied === undefined) return this.#fingerprint.key(db, key, kind, expireAtMs)
     this.copied++
-    if (copied.type !== entry.type)
-      throw this.#differs(offset, `the value is of type ${entry.type}, copied was one of type ${copied.type}`)
+    this.#head = copied.text === true ? lengthHead(copied.length) : NO_HEAD
+    const type = copied.text === true ? STRING : copied.type
+    if (type !== entry.type)
+      throw this.#differs(offset, `the value is of type ${entry.type}, copied was one of type ${type}`)
     this.#compared = 0
     if (this.#batch !== undefined) {
       const { bytes, base, value, end } = this.#batch
@@ -280,14 +286,19 @@ class OutputCheck implements PartVisitor {
       at = new SourceBytes(source)
       this.#sources.set(source, at)
     }
-    const place = offset + this.#compared
+    const head = this.#head
+    while (this.#compared < head.length && from < to) {
+      if (bytes[from++] !== head[this.#compared++])
+        throw this.#differs(this.#offset, `the string is not said to have ${length} bytes`)
+    }
+    const place = offset + this.#compared - head.length
     this.#compared += to - from
-    if (this.#compared > length || !at.equal(place, bytes, from, to))
+    if (this.#compared > head.length + length || !at.equal(place, bytes, from, to))
       throw this.#differs(this.#offset, `the value is not the one at ${offset} from which it was copied`)
   }
 
   #checkLength({ length }: CopiedValue): void {
-    if (this.#compared !== length)
+    if (this.#compared !== this.#head.length + length)
       throw this.#differs(this.#offset, `the value has ${this.#compared} bytes, copied were ${length}`)
   }
 
@@ -366,6 +377,18 @@ class OutputCheck implements PartVisitor {
     const key = this.#key === undefined ? '' : ` (key ${shown(this.#key.key)})`
     return new JobError('compact.verify', `the output is not what was written: at ${offset}, ${what}${key}`)
   }
+}
+
+const STRING = 0
+const NO_HEAD = new Uint8Array(0)
+
+/** The length of a string as it stands before its bytes, of those that are not short. */
+function lengthHead(length: number): Uint8Array {
+  const head = Buffer.alloc(length > 0xffff_ffff ? 9 : 5)
+  head[0] = length > 0xffff_ffff ? 0x81 : 0x80
+  if (length > 0xffff_ffff) head.writeBigUInt64BE(BigInt(length), 1)
+  else head.writeUInt32BE(length, 1)
+  return head
 }
 
 /** The beginning of a source. */

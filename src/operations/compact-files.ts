@@ -9,6 +9,7 @@ import { FileSource } from '../bytes/file-source.ts'
 import { decodeName, systemPath } from '../bytes/names.ts'
 import { writersOf } from '../bytes/open-files.ts'
 import { type FileStamp, FolderSink, keepBackup, Sink, type SinkOptions, stampOf } from '../bytes/sink.ts'
+import { sameBytes } from './same-bytes.ts'
 
 /*
  * Where a compacted log goes. A multi-part one in place gets new files under the next numbers of their sequences, which
@@ -37,7 +38,6 @@ export interface CompactedFiles {
   readonly warnings: readonly string[]
 }
 
-const COMPARED_AT_ONCE = 1 << 20
 /** What servers call a multi-part log unless they are told otherwise. */
 const USUAL_NAME = 'appendonly.aof'
 const PART_NAME = /^(.*)\.\d+\.(?:base|incr)\.(?:rdb|aof)$/s
@@ -389,7 +389,7 @@ class PartsInPlace implements CompactFiles {
         other => other.startsWith(`${name}.old`) && isStill(join(folder, other), stampFrom(found)),
       )
       // An empty one holds nothing that could be lost.
-      if (kept || found.size === 0n || (await sameBytes(path, this.base.path))) left.push(path)
+      if (kept || found.size === 0n || (await isCopy(path, this.base.path))) left.push(path)
     }
     return left
   }
@@ -420,18 +420,12 @@ function stampFrom({ dev, ino, size, mtimeNs }: BigIntStats): FileStamp {
 }
 
 /** Whether two files hold the same. */
-async function sameBytes(a: string, b: string): Promise<boolean> {
-  const size = statSync(systemPath(a)).size
-  if (size !== statSync(systemPath(b)).size) return false
-  const sources = [await FileSource.open(a), await FileSource.open(b)]
+async function isCopy(path: string, other: string): Promise<boolean> {
+  const { size } = statSync(systemPath(path))
+  if (size !== statSync(systemPath(other)).size) return false
+  const sources = [await FileSource.open(path), await FileSource.open(other)]
   try {
-    const blocks = [new Uint8Array(COMPARED_AT_ONCE), new Uint8Array(COMPARED_AT_ONCE)]
-    for (let at = 0; at < size; at += COMPARED_AT_ONCE) {
-      const [one, other] = await Promise.all(sources.map((source, i) => source.readAt(blocks[i], at)))
-      if (one !== other || Buffer.compare(blocks[0].subarray(0, one), blocks[1].subarray(0, one)) !== 0)
-        return false
-    }
-    return true
+    return await sameBytes(sources[0], 0, sources[1], 0, size)
   } finally {
     for (const source of sources) await source.close()
   }

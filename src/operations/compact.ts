@@ -4,20 +4,30 @@ import { JobError } from '../bytes/errors.ts'
 import { escapeName, quoteForShell } from '../bytes/escape.ts'
 import type { FileStamp } from '../bytes/sink.ts'
 import type { Cell } from '../keyspace/cells.ts'
-import type { Keyspace } from '../keyspace/keyspace.ts'
+import { type Keyspace, KIND_NAMES } from '../keyspace/keyspace.ts'
 import { writePayload } from '../rdb/payload.ts'
+import { TargetElements } from '../rdb/target-elements.ts'
 import { type Place, RDB_TARGETS, type RdbTarget, type TargetName } from '../rdb/targets.ts'
-import { RecordOutput } from '../resp/output.ts'
 import { CommandTable } from '../servers/commands.ts'
+import type { Kind } from '../values/elements.ts'
+import { KeyspaceFingerprint } from '../values/fingerprint.ts'
+import { RebuildableElements } from '../values/rebuildable.ts'
 import { Slice } from '../values/slice.ts'
 import { type CarriedOver, carryOver, logStamps } from './carry-over.ts'
+import {
+  type Checkpoint,
+  type CopiedValue,
+  checkOutput,
+  type WrittenKey,
+  type WrittenKeys,
+} from './compact-check.ts'
 import { beginFiles, type CompactFiles, type CompactPlace, type Layout } from './compact-files.ts'
 import { KeyOrder } from './key-order.ts'
 import { CommandKeyWriter, type KeyWriter, RdbKeyWriter } from './key-writer.ts'
 import { OpaqueRecords } from './opaque-records.ts'
 import { type Replay, type ReplayOptions, replayLog } from './replay.ts'
 import { type PrefixSpace, Space } from './space.ts'
-import { Drainage, writeKeys } from './write-keys.ts'
+import { Copies, Drainage, type ElementWatcher, writeKeys } from './write-keys.ts'
 
 /*
  * Compaction, in this order:
@@ -149,26 +159,25 @@ class Compaction {
   }
 
   async run(): Promise<CompactReport> {
-    const { base, tail } = this.#files
+    const { base, tail, inPlace } = this.#files
     const { keyspace, bytes } = this.#replay
-    const { target, raised, commands } = await this.#writeKeys()
-    const opaque = await this.#writeOpaque()
+    const { target, raised, written } = await this.#writeKeys()
+    const opaque = await this.#writeOpaque(written)
+    if (this.#options.verify) await this.#check(written, opaque)
     const table = new CommandTable(this.#replay.server, this.#options.allowCommands)
-    const inPlace = this.#files.inPlace
     const carried = inPlace
       ? undefined
       : await carryOver(this.#input, this.#replay, this.#stamps, table, tail)
     const before = { bytes, commands: this.#replay.commands, keys: keyspace.size }
-    const size = base === tail ? base.size : base.size + tail.size
     const after = {
-      bytes: size,
-      commands: commands + opaque + (carried?.commands ?? 0),
+      bytes: base === tail ? base.size : base.size + tail.size,
+      commands: written.commands + opaque.commands + (carried?.commands ?? 0),
       keys: keyspace.size - this.#expired,
     }
     const committed = await this.#files.commit()
     return {
       ...{ before, after, layout: this.#layout, target, raised, carried },
-      verified: false,
+      verified: this.#options.verify,
       expired: this.#expired,
       ...committed,
       findings: this.#replay.firstFindings,
@@ -177,16 +186,16 @@ class Compaction {
   }
 
   /** Writes the keys for the first of the targets that can hold them. */
-  async #writeKeys(): Promise<Pick<CompactReport, 'target' | 'raised'> & { commands: number }> {
+  async #writeKeys(): Promise<Pick<CompactReport, 'target' | 'raised'> & { written: WrittenBase }> {
     const { target: chosen } = this.#options
     const usual = chosen ?? this.#replay.target ?? 'common'
     const targets = chosen === undefined ? [...new Set([usual, this.#replay.server, ...HIGHEST])] : [usual]
     let reason: JobError | undefined
     for (const target of targets) {
       try {
-        const commands = await this.#writeFor(RDB_TARGETS[target])
+        const written = await this.#writeFor(RDB_TARGETS[target])
         const raised = reason === undefined ? undefined : { from: usual, reason: reason.message }
-        return { target, raised, commands }
+        return { target, raised, written }
       } catch (error) {
         if (!(error instanceof JobError) || error.code !== 'rdb.target') throw error
         reason ??= error
@@ -196,28 +205,44 @@ class Compaction {
     throw reason
   }
 
-  /** Writes the keys; how many commands that takes. */
-  async #writeFor(target: RdbTarget): Promise<number> {
+  async #writeFor(target: RdbTarget): Promise<WrittenBase> {
     const { keyspace } = this.#replay
     const { base } = this.#files
-    const writer = this.#writer(target)
+    const fingerprint = this.#options.verify ? new KeyspaceFingerprint() : undefined
+    const writer = this.#writer(target, fingerprint)
     const drainage = new Drainage(writer, bytes => base.write(bytes))
+    const copied = new Bits(this.#order.size)
+    const checkpoints: Checkpoint[] = []
     try {
       const library = new Slice()
-      for (const [, source] of keyspace.functions.entries()) writer.function(library.set(source))
-      const key = new Slice()
-      await writeKeys(keyspace, this.#order, writer, drainage, undefined, (cell, size) => {
-        keyspace.key(cell, key)
+      for (const [, source] of keyspace.functions.entries()) {
+        writer.function(library.set(source))
+        fingerprint?.library(library)
+      }
+      let keys = 0
+      const watcher = fingerprint && this.#watcher(target, fingerprint)
+      await writeKeys(keyspace, this.#order, writer, drainage, watcher, (key, size, wasCopied) => {
         this.#space.wrote(key, size)
+        if (wasCopied) copied.set(keys)
+        if (++keys % CHECKED_TOGETHER === 0 && fingerprint !== undefined)
+          checkpoints.push({ keys, words: fingerprint.words() })
       })
       writer.finish()
-      return writer.commands
     } finally {
       await drainage.end()
     }
+    return { commands: writer.commands, fingerprint, copied, checkpoints, end: base.size }
   }
 
-  #writer(target: RdbTarget): KeyWriter {
+  /** Who sees the elements that are written, as the result can hold them. */
+  #watcher(target: RdbTarget, fingerprint: KeyspaceFingerprint): ElementWatcher {
+    const elements = this.#options.preamble
+      ? new TargetElements(fingerprint, target)
+      : new RebuildableElements(fingerprint)
+    return { key: (db, key, kind, expireAtMs) => elements.of(fingerprint.key(db, key, kind, expireAtMs)) }
+  }
+
+  #writer(target: RdbTarget, fingerprint: KeyspaceFingerprint | undefined): KeyWriter {
     const { preamble, compress } = this.#options
     const { keyspace } = this.#replay
     const { family: modules } = RDB_TARGETS[this.#replay.target ?? this.#replay.server]
@@ -237,18 +262,114 @@ class Compaction {
       const record = new Uint8Array(length)
       keyspace.store.extents.fill(part, offset, record)
       writer.moduleAux(record)
+      fingerprint?.unkeyed(new Slice().set(record))
     }
     return writer
   }
 
-  /** Writes the commands that only a server can carry out; how many. */
-  async #writeOpaque(): Promise<number> {
-    if (this.#opaque.count === 0) return 0
-    const { tail } = this.#files
-    const output = new RecordOutput()
-    await this.#opaque.write(output, () => (output.pending < ENOUGH ? undefined : tail.write(output.take())))
-    await tail.write(output.take())
-    return output.records
+  /** Writes the commands that only a server can carry out, into the fingerprint of the file in which they are. */
+  async #writeOpaque({ fingerprint: ofKeys }: WrittenBase): Promise<WrittenTail> {
+    const { base, tail } = this.#files
+    const fingerprint = base === tail ? ofKeys : ofKeys && new KeyspaceFingerprint()
+    const from = tail.size
+    const slice = new Slice()
+    let commands = 0
+    await this.#opaque.records(async record => {
+      commands++
+      fingerprint?.unkeyed(slice.set(record))
+      await tail.write(record)
+    })
+    return { commands, fingerprint, from }
+  }
+
+  /** Reads what was written back from the disk: it must be what it was meant to be. */
+  async #check(written: WrittenBase, opaque: WrittenTail): Promise<void> {
+    const { base, tail } = this.#files
+    const { databases } = this.#options
+    const { fingerprint, copied, checkpoints, end } = written
+    if (fingerprint === undefined || opaque.fingerprint === undefined) return
+    const keys = new KeysOfOrder(this.#replay.keyspace, this.#order, copied)
+    const output = { keys, fingerprint, checkpoints, databases }
+    const one = base === tail
+    await checkOutput(await base.reread(), one ? { ...output, copiedCommands: end } : output)
+    if (one || opaque.commands === 0) return
+    const none = { next: () => undefined }
+    const rest = { keys: none, fingerprint: opaque.fingerprint, databases, copiedCommands: 0 }
+    await checkOutput(await tail.reread(), rest)
+  }
+}
+
+/** The keys, as they were written. */
+interface WrittenBase {
+  readonly commands: number
+  /** Undefined: nobody wants to look. */
+  readonly fingerprint: KeyspaceFingerprint | undefined
+  /** By place in the order: whose values were copied. */
+  readonly copied: Bits
+  readonly checkpoints: readonly Checkpoint[]
+  /** Offset behind them. */
+  readonly end: number
+}
+
+/** Commands behind the keys, from an offset on. */
+interface WrittenTail {
+  readonly commands: number
+  readonly fingerprint: KeyspaceFingerprint | undefined
+  readonly from: number
+}
+
+class Bits {
+  readonly #bytes: Uint8Array
+
+  constructor(count: number) {
+    this.#bytes = new Uint8Array((count >>> 3) + 1)
+  }
+
+  set(i: number): void {
+    this.#bytes[i >>> 3] |= 1 << (i & 7)
+  }
+
+  has(i: number): boolean {
+    return (this.#bytes[i >>> 3] & (1 << (i & 7))) !== 0
+  }
+}
+
+/** The keys of an order once more, for whoever compares them. */
+class KeysOfOrder implements WrittenKeys {
+  readonly #keyspace: Keyspace
+  readonly #order: KeyOrder
+  readonly #copied: Bits
+  readonly #copies: Copies
+  readonly #key = new Slice()
+  #next = 0
+
+  constructor(keyspace: Keyspace, order: KeyOrder, copied: Bits) {
+    this.#keyspace = keyspace
+    this.#order = order
+    this.#copied = copied
+    this.#copies = new Copies(keyspace)
+  }
+
+  next(): WrittenKey | undefined {
+    if (this.#next === this.#order.size) return undefined
+    const i = this.#next++
+    const keyspace = this.#keyspace
+    const cell = this.#order.cell(i)
+    keyspace.key(cell, this.#key)
+    return {
+      db: keyspace.database(cell),
+      key: this.#key,
+      kind: KIND_NAMES[keyspace.kind(cell)] as Kind,
+      expireAtMs: keyspace.expiry(cell),
+      copied: this.#copied.has(i) ? this.#place(cell) : undefined,
+    }
+  }
+
+  #place(cell: Cell): CopiedValue {
+    const copies = this.#copies
+    copies.find(cell)
+    const { part, offset, length, type } = copies.place
+    return { source: this.#keyspace.store.extents.source(part), offset, length, type, text: !copies.encoded }
   }
 }
 
@@ -256,8 +377,8 @@ class Compaction {
 const HIGHEST: readonly TargetName[] = ['redis-8.0', 'valkey-9.1']
 /** Type of a module's value. */
 const MODULE = 7
-/** Bytes that go to the disk at once. */
-const ENOUGH = 1 << 20
+/** Keys between two looks at the fingerprint: a difference is placed among so many. */
+const CHECKED_TOGETHER = 4096
 
 function refuseWithoutClock(keyspace: Keyspace): void {
   if (keyspace.hasClock) return

@@ -5,14 +5,14 @@ import { auxFields, type Family, type Place, type RdbTarget } from '../rdb/targe
 import { type EntryHead, RdbWriter, type WriteOptions } from '../rdb/writer.ts'
 import { RecordOutput } from '../resp/output.ts'
 import { Command } from '../values/command.ts'
-import { type ElementSink, NO_EXPIRY } from '../values/elements.ts'
+import type { ElementSink } from '../values/elements.ts'
 import { RebuildCommands } from '../values/rebuild.ts'
 import type { Slice } from '../values/slice.ts'
 
 /**
  * Writes a keyspace, as an RDB or as commands:
  *
- *     function …  (select  (entry → elements | copyValue more… | longString more… endLong)…)…  finish
+ *     function …  (select  (entry → elements | copyValue more… | longString more…)…)…  finish
  *
  * Its bytes are drained as they come: see `RdbWriter`.
  */
@@ -31,11 +31,10 @@ export interface KeyWriter {
   entry(head: EntryHead, fieldsExpire: boolean | undefined): ElementSink
   /** Begins a key whose encoded value follows; false where it cannot stand here as it is. */
   copyValue(head: EntryHead, magic: Magic, type: number): boolean
-  /** Begins a string that is too long to be held in memory. */
-  longString(head: EntryHead, length: number): void
+  /** Begins a string that is too long to be held in memory, whose bytes follow; false where it is to be held. */
+  longString(head: EntryHead, length: number): boolean
   /** The next bytes of what was begun. */
   more(bytes: Uint8Array, at: number, end: number): void
-  endLong(head: EntryHead): void
   finish(): void
 }
 
@@ -83,15 +82,14 @@ export class RdbKeyWriter implements KeyWriter {
     return this.#writer.copyValue(head, magic, type)
   }
 
-  longString(head: EntryHead, length: number): void {
+  longString(head: EntryHead, length: number): boolean {
     this.#writer.longString(head, length)
+    return true
   }
 
   more(bytes: Uint8Array, at: number, end: number): void {
     this.#writer.copyMore(bytes, at, end)
   }
-
-  endLong(): void {}
 
   finish(): void {
     this.#writer.finish()
@@ -168,26 +166,12 @@ export class CommandKeyWriter implements KeyWriter {
     return false
   }
 
-  longString({ key }: EntryHead, length: number): void {
-    const output = this.#output
-    output.begin(3)
-    output.argument(SET, 0, SET.length)
-    output.argument(key.bytes, key.at, key.end)
-    output.beginArgument(length)
+  // The one who reads commands back holds one whole, and so may we.
+  longString(): boolean {
+    return false
   }
 
-  more(bytes: Uint8Array, at: number, end: number): void {
-    this.#output.raw(bytes, at, end)
-  }
-
-  endLong({ key, expireAtMs }: EntryHead): void {
-    this.#output.endArgument()
-    if (expireAtMs === NO_EXPIRY) return
-    const command = this.#start('PEXPIREAT')
-    command.slice(key)
-    command.integer(expireAtMs)
-    this.#output.command(command)
-  }
+  more(): void {}
 
   finish(): void {}
 
@@ -198,7 +182,6 @@ export class CommandKeyWriter implements KeyWriter {
   }
 }
 
-const SET = Buffer.from('SET')
 /** Bytes of a key that an error shows. */
 const SHOWN_KEY = 64
 

@@ -3,10 +3,9 @@ import { escapeName } from '../bytes/escape.ts'
 import { type Cell, CellKind } from '../keyspace/cells.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { Place } from '../keyspace/types/opaques.ts'
-import type { RecordOutput } from '../resp/output.ts'
+import { RecordOutput } from '../resp/output.ts'
 import { Batch, Scanner } from '../resp/scanner.ts'
 import { Command } from '../values/command.ts'
-import { NO_EXPIRY } from '../values/elements.ts'
 import { Slice } from '../values/slice.ts'
 
 /** A command that only a server with its module can carry out, and the keys for which it was kept. */
@@ -73,23 +72,25 @@ export class OpaqueRecords {
   }
 
   /**
-   * Writes the commands, under the names that their keys have now.
+   * Gives the commands one by one, under the names that their keys have now, each as a record.
    *
-   * @param after is awaited behind every command
+   * @param give is awaited; the bytes are void after it
    * @throws JobError `compact.opaque` for one that is about several keys of which some are gone: it would bring them back
    */
-  async write(output: RecordOutput, after: () => Promise<void> | undefined): Promise<void> {
+  async records(give: (record: Uint8Array) => Promise<void>): Promise<void> {
+    const output = new RecordOutput()
     let selected = 0
-    const select = (db: number) => {
+    const select = async (db: number) => {
       if (db === selected) return
       selected = db
       output.command(words('SELECT', String(db)))
+      await give(output.take())
     }
     const key = new Slice()
     for (const record of this.#records) {
       const args = this.#argumentsOf(record)
       const [first] = record.keys
-      if (first !== undefined) select(this.#keyspace.database(first.cell))
+      if (first !== undefined) await select(this.#keyspace.database(first.cell))
       output.begin(args.length)
       args.forEach((arg, position) => {
         const named = record.keys.find(key => key.position === position)
@@ -99,18 +100,16 @@ export class OpaqueRecords {
           output.argument(key.bytes, key.at, key.end)
         }
       })
-      await after()
+      await give(output.take())
     }
     for (const cell of this.#expiring) {
-      const expiry = this.#keyspace.expiry(cell)
-      if (expiry === NO_EXPIRY) continue
-      select(this.#keyspace.database(cell))
+      await select(this.#keyspace.database(cell))
       this.#keyspace.key(cell, key)
       const command = words('PEXPIREAT')
       command.slice(key)
-      command.integer(expiry)
+      command.integer(this.#keyspace.expiry(cell))
       output.command(command)
-      await after()
+      await give(output.take())
     }
   }
 

@@ -92,7 +92,7 @@ export class Copies {
 /**
  * Writes keys in their order. What is not copied as it stands in the log goes through the watcher, too.
  *
- * @param wrote is told the cell and the bytes that its key takes now
+ * @param wrote is told each key, the bytes that it takes now, and whether its value was copied
  */
 export async function writeKeys(
   keyspace: Keyspace,
@@ -100,7 +100,7 @@ export async function writeKeys(
   writer: KeyWriter,
   drainage: Drainage,
   watcher: ElementWatcher | undefined,
-  wrote: (cell: Cell, bytes: number) => void,
+  wrote: (key: Slice, bytes: number, copied: boolean) => void,
 ): Promise<void> {
   const head = new KeyHead()
   const both = new BothSinks()
@@ -117,7 +117,8 @@ export async function writeKeys(
       keyspace.key(cell, head.key)
       head.expireAtMs = keyspace.expiry(cell)
       const before = writer.size
-      if (copies.find(cell) && begin(writer, head, copies)) {
+      const copied = copies.find(cell) && begin(writer, head, copies)
+      if (copied) {
         if (place.length <= READ_AHEAD) {
           ahead.read(place.part, place.offset, place.length, text)
           writer.more(text.bytes, text.at, text.end)
@@ -130,7 +131,6 @@ export async function writeKeys(
             if (drainage.due) await drainage.flush()
           }
         }
-        if (!copies.encoded) writer.endLong(head)
       } else {
         const mayExpire = keyspace.kind(cell) === CellKind.Hash && mayHaveExpiries(keyspace, copies)
         const sink = writer.entry(head, mayExpire ? undefined : false)
@@ -140,7 +140,7 @@ export async function writeKeys(
           keyspace.emit(cell, both.of(watcher.key(db, head.key, kind, head.expireAtMs), sink))
         }
       }
-      wrote(cell, writer.size - before)
+      wrote(head.key, writer.size - before, copied)
       if (drainage.due) await drainage.flush()
     }
   }
@@ -153,7 +153,5 @@ function mayHaveExpiries({ hashes }: Keyspace, { encoded, place }: Copies): bool
 
 /** Begins to copy a value; false where it cannot stand in the result as it is. */
 function begin(writer: KeyWriter, head: EntryHead, { encoded, place }: Copies): boolean {
-  if (encoded) return writer.copyValue(head, place.magic, place.type)
-  writer.longString(head, place.length)
-  return true
+  return encoded ? writer.copyValue(head, place.magic, place.type) : writer.longString(head, place.length)
 }

@@ -56,23 +56,13 @@ export class RecordOutput {
   /** The next argument of the record: `bytes[at, end)`. */
   argument(bytes: Uint8Array, at: number, end: number): void {
     this.#header(DOLLAR, end - at)
-    this.raw(bytes, at, end)
-    this.endArgument()
-  }
-
-  /** Begins an argument of so many bytes, which follow as {@link raw}, and then {@link endArgument}. */
-  beginArgument(length: number): void {
-    this.#header(DOLLAR, length)
-  }
-
-  endArgument(): void {
+    this.#copy(bytes, at, end)
     this.#room(2)
     this.#bytes[this.#at++] = CR
     this.#bytes[this.#at++] = LF
   }
 
-  /** Bytes as they are. */
-  raw(bytes: Uint8Array, from: number, to: number): void {
+  #copy(bytes: Uint8Array, from: number, to: number): void {
     this.#room(to - from)
     const at = this.#at
     const target = this.#bytes

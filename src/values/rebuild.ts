@@ -192,6 +192,7 @@ export class RebuildCommands implements ElementSink {
   }
 
   state({ lastId, maxDeletedId, entriesAdded }: StreamState): void {
+    if (!this.#known.streamCounts) this.#known.refuse('what a stream counts, in commands')
     if (!this.#exists) {
       // No command makes an empty stream, but one that keeps nothing of what it adds does.
       const command = this.#start('XADD')
@@ -200,12 +201,10 @@ export class RebuildCommands implements ElementSink {
     }
     const command = this.#start('XSETID')
     command.id(lastId.ms, lastId.seq)
-    if (this.#known.streamCounts) {
-      command.text('ENTRIESADDED')
-      command.integer(entriesAdded)
-      command.text('MAXDELETEDID')
-      command.id(maxDeletedId.ms, maxDeletedId.seq)
-    }
+    command.text('ENTRIESADDED')
+    command.integer(entriesAdded)
+    command.text('MAXDELETEDID')
+    command.id(maxDeletedId.ms, maxDeletedId.seq)
     this.#finish()
   }
 
@@ -216,10 +215,8 @@ export class RebuildCommands implements ElementSink {
     const command = this.#start('XGROUP', 'CREATE')
     command.slice(name)
     command.id(lastMs, lastSeq)
-    if (this.#known.streamCounts) {
-      command.text('ENTRIESREAD')
-      command.integer(entriesRead)
-    }
+    command.text('ENTRIESREAD')
+    command.integer(entriesRead)
     this.#finish()
   }
 
