@@ -485,7 +485,7 @@ function temporaryPrefix(path: string): string {
 }
 
 /** Removes what processes that are gone have left of their attempts to write `path`. */
-async function removeLeftovers(path: string): Promise<void> {
+export async function removeLeftovers(path: string): Promise<void> {
   const prefix = temporaryPrefix(path)
   const folder = dirname(path)
   const names = await readdir(systemPath(folder), { encoding: 'buffer' }).catch(() => [])

@@ -8,7 +8,15 @@ import { escapeName } from '../bytes/escape.ts'
 import { FileSource } from '../bytes/file-source.ts'
 import { decodeName, systemPath } from '../bytes/names.ts'
 import { writersOf } from '../bytes/open-files.ts'
-import { type FileStamp, FolderSink, keepBackup, Sink, type SinkOptions, stampOf } from '../bytes/sink.ts'
+import {
+  type FileStamp,
+  FolderSink,
+  keepBackup,
+  removeLeftovers,
+  Sink,
+  type SinkOptions,
+  stampOf,
+} from '../bytes/sink.ts'
 import { sameBytes } from './same-bytes.ts'
 
 /*
@@ -19,6 +27,9 @@ import { sameBytes } from './same-bytes.ts'
  *     2. PART.old                               hard links to the parts that are replaced
  *     3. NAME.manifest                          replaced: from here on the log is the new one
  *     4. PART                                   their old names go
+ *
+ * Without backups there are no links: in 3 the old parts are listed as history, which whoever comes first deletes, a server
+ * or step 4, and behind that comes a manifest without them.
  */
 
 export type Layout = 'single' | 'multi-part'
@@ -163,8 +174,8 @@ class SingleInPlace implements CompactFiles {
 
 /** Names and entries of a multi-part result. */
 function namesOf(input: Input, preamble: boolean, next: { base: bigint; incr: bigint }) {
-  const name = input.parts.map(part => PART_NAME.exec(part.name)?.[1]).find(found => found !== undefined)
-  const prefix = input.layout === 'single' ? USUAL_NAME : (name ?? USUAL_NAME)
+  const prefix =
+    input.manifestPath === undefined ? USUAL_NAME : basename(input.manifestPath).replace(/\.manifest$/, '')
   const base: ManifestEntry = {
     file: `${prefix}.${next.base}.base.${preamble ? 'rdb' : 'aof'}`,
     seq: next.base,
@@ -263,7 +274,7 @@ class PartsInPlace implements CompactFiles {
   readonly base: Sink
   readonly tail: Sink
   readonly #input: Input
-  readonly #entries: readonly ManifestEntry[]
+  readonly #entries: readonly [base: ManifestEntry, incr: ManifestEntry]
   readonly #backup: boolean
   readonly #stamps: ReadonlyMap<string, FileStamp>
   readonly #warnings: string[]
@@ -273,7 +284,7 @@ class PartsInPlace implements CompactFiles {
   private constructor(
     input: Input,
     sinks: readonly [base: Sink, tail: Sink],
-    entries: readonly ManifestEntry[],
+    entries: readonly [base: ManifestEntry, incr: ManifestEntry],
     backup: boolean,
     stamps: ReadonlyMap<string, FileStamp>,
     warnings: readonly string[],
@@ -301,16 +312,20 @@ class PartsInPlace implements CompactFiles {
     for (const path of [...input.parts.map(({ path }) => path), manifestPath])
       stamps.set(path, await stampOf(path))
     const numbers = { base: nextNumber(manifest, 'b'), incr: nextNumber(manifest, 'i') }
-    const taken = ({ file }: ManifestEntry) => existsSync(systemPath(join(folder, file)))
-    while (taken(namesOf(input, preamble, numbers).base)) numbers.base++
-    while (taken(namesOf(input, preamble, numbers).incr)) numbers.incr++
+    const isTaken = async ({ file }: ManifestEntry) => {
+      const path = join(folder, file)
+      if (!existsSync(systemPath(path))) return false
+      await removeLeftovers(path)
+      return true
+    }
+    while (await isTaken(namesOf(input, preamble, numbers).base)) numbers.base++
+    while (await isTaken(namesOf(input, preamble, numbers).incr)) numbers.incr++
     const { base, incr } = namesOf(input, preamble, numbers)
     const model = modelled(input.parts[0])
     const first = await Sink.create(join(folder, base.file), model)
     try {
       const sinks = [first, await Sink.create(join(folder, incr.file), model)] as const
-      const history = manifest.entries.filter(({ type }) => type === 'h')
-      return new PartsInPlace(input, sinks, [base, ...history, incr], backup, stamps, warnings)
+      return new PartsInPlace(input, sinks, [base, incr], backup, stamps, warnings)
     } catch (error) {
       await first.abort()
       throw error
@@ -318,36 +333,34 @@ class PartsInPlace implements CompactFiles {
   }
 
   async commit(): Promise<CompactedFiles> {
-    const { manifestPath, folder, path } = this.#input
-    const manifest = await Sink.create(manifestPath as string, {
-      replace: true,
-      like: manifestPath as string,
-    })
+    const { folder, path } = this.#input
+    const manifestPath = this.#input.manifestPath as string
     const backups: string[] = []
     const links: string[] = []
-    const unchanged = this.#stamps.get(manifestPath as string) as FileStamp
+    const unchanged = this.#stamps.get(manifestPath) as FileStamp
     // A signal ends the process here and now: what has its name already, and is of no use alone, goes then too. Once the
     // manifest is another file, it is the log.
     const undo = () => {
-      if (!isStill(manifestPath as string, unchanged)) return
+      if (!isStill(manifestPath, unchanged)) return
       for (const file of [...this.#named.splice(0), ...links.splice(0)]) unlinkQuietly(file)
     }
+    const history = this.#history()
+    const [base, incr] = this.#entries
+    const old = this.#backup ? history : [...history, ...this.#asHistory()]
+    const manifest = await this.#manifest([base, ...old, incr])
     process.on('exit', undo)
     try {
-      await manifest.write(printManifest({ entries: this.#entries }))
-      for (const sink of [this.base, this.tail]) {
-        this.#named.push(sink.path)
-        this.#warnings.push(...(await sink.commit()).warnings)
-      }
+      for (const sink of [this.base, this.tail]) await this.#name(sink)
       for (const [file, before] of this.#stamps) await refuseChanged(file, before)
-      const replaced = this.#replaced()
+      const replaced = [...new Set(this.#input.parts.map(({ path }) => path))]
       if (this.#backup) for (const file of replaced) links.push(keepBackup(file))
       const { backup, warnings } = await manifest.commit({ backup: this.#backup, unchanged })
       this.#named.length = 0
       backups.push(...links.splice(0))
       if (backup !== undefined) backups.push(backup)
       this.#warnings.push(...warnings)
-      await this.#retire([...replaced, ...(await this.#leftovers())])
+      await this.#retire()
+      if (!this.#backup) await (await this.#manifest([base, incr])).commit()
     } catch (error) {
       await manifest.abort()
       undo()
@@ -358,20 +371,80 @@ class PartsInPlace implements CompactFiles {
     return { output: folder ?? path, backups, warnings: [...new Set(this.#warnings)] }
   }
 
+  /** Gives a file its name, which it has for good when the manifest names it. */
+  async #name(sink: Sink): Promise<void> {
+    // Known before it has it: a signal may come in between.
+    this.#named.push(sink.path)
+    try {
+      this.#warnings.push(...(await sink.commit()).warnings)
+    } catch (error) {
+      // Somebody else's.
+      if (error instanceof JobError && error.code === 'output.exists') this.#named.pop()
+      throw error
+    }
+  }
+
+  async #manifest(entries: readonly ManifestEntry[]): Promise<Sink> {
+    const path = this.#input.manifestPath as string
+    const manifest = await Sink.create(path, { replace: true, like: path })
+    try {
+      await manifest.write(printManifest({ entries }))
+      return manifest
+    } catch (error) {
+      await manifest.abort()
+      throw error
+    }
+  }
+
+  /** What servers delete when they start, and is still there. */
+  #history(): ManifestEntry[] {
+    const { manifest, folder } = this.#input
+    return (manifest as Manifest).entries.filter(
+      ({ type, file }) => type === 'h' && existsSync(systemPath(join(folder as string, file))),
+    )
+  }
+
+  #asHistory(): ManifestEntry[] {
+    const entries = new Map<string, ManifestEntry>()
+    for (const entry of (this.#input.manifest as Manifest).entries) {
+      if (entry.type !== 'h') entries.set(entry.file, { ...entry, type: 'h', extra: [] })
+    }
+    return [...entries.values()]
+  }
+
   async abort(): Promise<void> {
     await this.base.abort()
     await this.tail.abort()
     for (const file of this.#named.splice(0)) unlinkQuietly(file)
   }
 
-  /** The parts that leave the log; one that is listed twice once. */
-  #replaced(): string[] {
-    return [...new Set(this.#input.parts.map(({ path }) => path))]
+  /** Takes old parts their names. The new state is there already: what fails here is a warning. */
+  async #retire(): Promise<void> {
+    const { folder, parts, manifest } = this.#input
+    const files = new Set(parts.map(({ path }) => path))
+    // A link to what goes would lead nowhere.
+    for (const { name } of parts) files.add(join(folder as string, name))
+    if (!this.#backup) {
+      for (const { type, file } of (manifest as Manifest).entries)
+        if (type === 'h') files.add(join(folder as string, file))
+    }
+    const attempt = async (work: () => Promise<void>, what: string) => {
+      try {
+        await work()
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
+        this.#warnings.push(jobError(`${escapeName(what)} is no longer part of the log, but`, error).message)
+      }
+    }
+    await attempt(async () => {
+      for (const file of await this.#leftovers()) files.add(file)
+    }, 'what an earlier attempt left')
+    for (const file of files) await attempt(() => unlink(systemPath(file)), basename(file))
   }
 
   /**
-   * What an earlier attempt left that was killed: parts that have their `.old` already, before their manifest was
-   * replaced or after it, and results that no manifest names and that are the same as this one.
+   * What an earlier attempt left that was killed: parts that have their `.old` already, and results that no manifest
+   * names and that are the same as this one.
    */
   async #leftovers(): Promise<string[]> {
     const folder = this.#input.folder as string
@@ -392,18 +465,6 @@ class PartsInPlace implements CompactFiles {
       if (kept || found.size === 0n || (await isCopy(path, this.base.path))) left.push(path)
     }
     return left
-  }
-
-  /** Takes the old parts their names. The new state is there already: what fails here is a warning. */
-  async #retire(files: readonly string[]): Promise<void> {
-    for (const file of files) {
-      try {
-        await unlink(systemPath(file))
-      } catch (error) {
-        const { message } = jobError(`${escapeName(basename(file))} is no longer part of the log, but`, error)
-        this.#warnings.push(message)
-      }
-    }
   }
 }
 

@@ -17,6 +17,7 @@ import { generator } from '../../bench/logs.ts'
 import { encode } from '../helpers/chunks.ts'
 import { bundle, call, ended, start } from '../helpers/command.ts'
 import { forEachParallel } from '../helpers/parallel.ts'
+import { PRELOAD } from '../helpers/strikes.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { entry, rdb, select, str } from '../rdb/build.ts'
 import { type Log, MANIFEST, partsOf, place, stateOf, temporariesIn } from './repairing.ts'
@@ -89,51 +90,6 @@ function isKept(folder: string, bytes: Buffer): boolean {
     entry => entry.isFile() && readFileSync(join(entry.parentPath, entry.name)).equals(bytes),
   )
 }
-
-// Counts the calls that change the disk, and strikes at one of them: before it, or when it is done.
-const PRELOAD = `
-const fs = require('node:fs')
-const { syncBuiltinESMExports } = require('node:module')
-const { AT, SIGNAL, WHEN, COUNT } = process.env
-let count = 0
-const strike = (number, when) => {
-  if (number === Number(AT) && when === WHEN) process.kill(process.pid, SIGNAL)
-}
-const counted = () => {
-  strike(++count, 'before')
-  return count
-}
-for (const name of ['open', 'write', 'fsync', 'fdatasync', 'ftruncate', 'fchmod', 'fchown']) {
-  const real = fs[name]
-  fs[name] = (...args) => {
-    if (name === 'open' && !/[wa+]/.test(String(args[1]))) return real(...args)
-    const number = counted()
-    const done = args.pop()
-    real(...args, (...results) => {
-      strike(number, 'after')
-      done(...results)
-    })
-  }
-}
-for (const name of ['link', 'rename', 'unlink', 'mkdir', 'rm']) {
-  const real = fs.promises[name]
-  fs.promises[name] = async (...args) => {
-    const number = counted()
-    const result = await real(...args)
-    strike(number, 'after')
-    return result
-  }
-  const sync = fs[name + 'Sync']
-  fs[name + 'Sync'] = (...args) => {
-    const number = counted()
-    const result = sync(...args)
-    strike(number, 'after')
-    return result
-  }
-}
-syncBuiltinESMExports()
-if (COUNT) process.on('exit', () => fs.writeFileSync(COUNT, String(count)))
-`
 
 let preload: string
 let home: string
