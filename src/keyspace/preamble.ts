@@ -9,6 +9,7 @@ import { Argument } from './argument.ts'
 import { type Cell, CellKind } from './cells.ts'
 import { type Keyspace, KIND_NAMES } from './keyspace.ts'
 import type { Rejection } from './rejection.ts'
+import { shardOfKey } from './shard.ts'
 import type { EncodedValue } from './types/opaques.ts'
 import { UNPACKED_ZSETS, ZsetFiller } from './zset-filler.ts'
 
@@ -22,6 +23,7 @@ export interface PreambleReport {
   refused(offset: number, rejection: Rejection): void
 }
 
+const UNKEYED: ReadonlySet<RdbEvent['kind']> = new Set(['function', 'function-pre-release', 'module-aux'])
 const STRING = 0
 /** A string that begins with less is a length and its bytes. */
 const ENCODED = 0xc0
@@ -36,6 +38,8 @@ export class Preamble implements EntryVisitor {
   readonly #keyspace: Keyspace
   readonly #report: PreambleReport
   readonly #part: number
+  /** The half of the keyspace whose keys are taken; undefined: all are. */
+  readonly #shard: number | undefined
   readonly #reader = new EntryReader(this)
   readonly #zset: ZsetFiller
   readonly #key = new Argument()
@@ -50,8 +54,12 @@ export class Preamble implements EntryVisitor {
   #bytes: Uint8Array = NO_BYTES
   #base = 0
 
-  /** @param part in which the RDB stands (`Extents.add`) */
-  constructor(keyspace: Keyspace, part: number, report: PreambleReport) {
+  /**
+   * @param part in which the RDB stands (`Extents.add`)
+   * @param shard the half of the keyspace that this is (`SHARDS`); undefined: it is all of it
+   */
+  constructor(keyspace: Keyspace, part: number, report: PreambleReport, shard?: number) {
+    this.#shard = shard
     this.#keyspace = keyspace
     this.#part = part
     this.#report = report
@@ -60,6 +68,8 @@ export class Preamble implements EntryVisitor {
 
   /** Takes what the walk through the RDB, with its values, has met. */
   event(event: RdbEvent): void {
+    // What belongs to no key is for the first.
+    if ((this.#shard ?? 0) > 0 && UNKEYED.has(event.kind)) return
     switch (event.kind) {
       case 'function':
       case 'function-pre-release':
@@ -101,6 +111,7 @@ export class Preamble implements EntryVisitor {
     const keyspace = this.#keyspace
     this.#settle()
     const key = this.#key.ofSlice(entry.key)
+    if (this.#shard !== undefined && shardOfKey(key) !== this.#shard) return undefined
     if (keyspace.find(key, entry.db) !== 0) {
       this.#report.duplicate(entry.offset, entry.key)
       return undefined
@@ -125,7 +136,12 @@ export class Preamble implements EntryVisitor {
       this.#keyspace.remove(this.#cell)
       this.#cell = 0
     }
-    this.#report.damaged(error, entry?.key)
+    if (this.#isOurs(entry)) this.#report.damaged(error, entry?.key)
+  }
+
+  #isOurs(entry: Entry | undefined): boolean {
+    if (this.#shard === undefined) return true
+    return (entry === undefined ? 0 : shardOfKey(this.#key.ofSlice(entry.key))) === this.#shard
   }
 
   /** The last value is whole; a collection without elements is no key. */

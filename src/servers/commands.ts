@@ -193,6 +193,12 @@ export class CommandTable {
     return (this.flags[id] & Flag.Container) !== 0
   }
 
+  /** Whether a command has keys at all: `none`; if so, whether the only one is always its first argument: `first`. */
+  keys(id: number): 'none' | 'first' | 'more' {
+    const keys = ROWS[id]?.keys ?? ''
+    return keys === '' ? 'none' : keys === '1' ? 'first' : 'more'
+  }
+
   /**
    * Which arguments of one command are keys, in the order of the server's key specs. The command's arguments are those
    * from `first` on, `argc` of them; the result counts from 0, the name. A count that does not fit, or is no number,

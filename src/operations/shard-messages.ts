@@ -1,0 +1,67 @@
+import type { Part } from '../aof/parts.ts'
+import { JobError } from '../bytes/errors.ts'
+import { FileSource, type SharedFile } from '../bytes/file-source.ts'
+import { LogReplay, NeedsBoth, type ReplayOptions } from './replay.ts'
+import type { TaskName } from './shard-tasks.ts'
+
+/*
+ * What two threads that have a half of a keyspace each say to one another. The second one is started with a HalfJob, and
+ * answers it as call 0; after that, it answers calls.
+ */
+
+/** Half of a log to be replayed, as another thread can be told. */
+export interface HalfJob {
+  readonly parts: readonly Part[]
+  readonly size: number
+  /** By part. */
+  readonly files: readonly SharedFile[]
+  /** By part; undefined: all of it is read. */
+  readonly ends: readonly (number | undefined)[]
+  readonly options: Omit<ReplayOptions, 'ends' | 'open'>
+}
+
+export interface TaskCall {
+  readonly id: number
+  readonly task: TaskName
+  readonly argument: unknown
+}
+
+export type Answer =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly error: SentError }
+
+/** The replay of the second half. */
+export function secondHalf({ parts, size, files, ends, options }: HalfJob): LogReplay {
+  const limits = new Map<Part, number>()
+  ends.forEach((end, i) => {
+    if (end !== undefined) limits.set(parts[i], end)
+  })
+  const open = async (part: Part) => FileSource.ofShared(files[parts.indexOf(part)])
+  return new LogReplay({ parts, size, findings: [] }, { ...options, ends: limits, open }, undefined, 1)
+}
+
+interface SentError {
+  readonly name: string
+  readonly message: string
+  readonly code?: string
+  readonly hint?: string | undefined
+  readonly stack?: string | undefined
+}
+
+/** An error as another thread can be told: the classes of errors do not go there. */
+export function sendError(error: unknown): SentError {
+  if (error instanceof JobError) {
+    const { name, code, message, hint } = error
+    return { name, code, message, hint }
+  }
+  if (error instanceof Error) return { name: error.name, message: error.message, stack: error.stack }
+  return { name: 'Error', message: String(error) }
+}
+
+export function receiveError({ name, message, code = '', hint, stack }: SentError): Error {
+  if (name === JobError.name) return new JobError(code, message, hint)
+  if (name === NeedsBoth.name) return new NeedsBoth()
+  const error = new Error(message)
+  if (stack !== undefined) error.stack = stack
+  return error
+}

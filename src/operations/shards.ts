@@ -1,0 +1,335 @@
+import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import type { Finding } from '../aof/finding.ts'
+import { type Input, openPart, type Part } from '../aof/parts.ts'
+import { JobError } from '../bytes/errors.ts'
+import { FileSource } from '../bytes/file-source.ts'
+import type { ServerName } from '../servers/servers.ts'
+import { type HalfReport, LogReplay, NeedsBoth, type ReplayOptions, replayLog } from './replay.ts'
+import { type Answer, type HalfJob, receiveError, secondHalf, type TaskCall } from './shard-messages.ts'
+import { runTask, type TaskArgument, type TaskName, type TaskResult } from './shard-tasks.ts'
+
+/*
+ * A large log is replayed in two threads. Each reads all of it, which is a small share of the work, and carries out the
+ * commands whose keys are in its half of the keyspace (keyspace/shard.ts). They do not wait for each other before they
+ * are done; then each is asked what its half holds.
+ *
+ * What is found is that of one thread, whatever machine it is: whether there are halves depends on the log alone, and
+ * where there is one core they are filled in one thread.
+ */
+
+/** Bytes of a log from which on it is worth a thread, which takes some 40 ms to start. */
+const LEAST = 64 << 20
+
+export interface Sharing {
+  /** Bytes of a log that is replayed in halves. */
+  readonly least?: number
+  /** Whether the second half has a thread; default: when there is a core for it. */
+  readonly thread?: boolean
+  /** What that thread runs; default: shard-worker.js of the package. */
+  readonly worker?: URL
+}
+
+/** A log that was replayed: of what it holds everything is asked for by {@link each}. */
+export interface ShardedReplay {
+  readonly server: ServerName
+  readonly commands: number
+  readonly rejected: number
+  readonly scripts: number
+  readonly bytes: number
+  readonly findings: readonly Finding[]
+  readonly firstFindings: readonly { readonly first: Finding; readonly count: number }[]
+  readonly torn: boolean
+  readonly writtenAt: number | undefined
+  readonly keys: number
+  /** Libraries of functions. */
+  readonly functions: number
+  /** How many keyspaces there are: every key is in one of them. */
+  readonly shards: number
+  /**
+   * Has a task of the registry (shard-tasks.ts) done with each keyspace, at the same time where there are threads.
+   *
+   * @returns what each has to say, always in the same order
+   */
+  each<N extends TaskName>(task: N, argument: TaskArgument<N>): Promise<TaskResult<N>[]>
+  /** Closes the parts and ends the threads. */
+  close(): Promise<void>
+}
+
+/**
+ * As {@link replayLog}, in halves where that pays: of a log in files, that is large, and in which no command needs keys of
+ * both halves at once. Where one does, the log is replayed as a whole.
+ */
+export async function replayShards(
+  input: Input,
+  options: ReplayOptions,
+  progress?: (bytes: number) => void,
+  sharing: Sharing = {},
+): Promise<ShardedReplay> {
+  const halves = await replayHalves(input, options, progress, sharing)
+  return halves ?? new Shards(await replayLog(input, options, progress), undefined, [])
+}
+
+/** The second half, wherever it is. */
+interface Half {
+  /** Rejects with NeedsBoth when it met a command that it cannot carry out. */
+  readonly done: Promise<HalfReport>
+  task(name: TaskName, argument: unknown): Promise<unknown>
+  close(): Promise<void>
+}
+
+async function replayHalves(
+  input: Input,
+  options: ReplayOptions,
+  progress: ((bytes: number) => void) | undefined,
+  { least = LEAST, thread = availableParallelism() > 1, worker = workerFile() }: Sharing,
+): Promise<Shards | undefined> {
+  if (options.open !== undefined || input.compression !== undefined) return undefined
+  if (input.size === undefined || input.size < least) return undefined
+  const files = await openFiles(input)
+  if (files === undefined) return undefined
+  const job = jobOf(input, options, files)
+  const second = thread && worker !== undefined ? new ThreadHalf(worker, job) : new LocalHalf(job)
+  const open = async (part: Part) => files[input.parts.indexOf(part)]
+  const first = new LogReplay(input, { ...options, open }, progress, 0)
+  const both = [first.run(), second.done] as const
+  try {
+    await Promise.all(both)
+    const report = await second.done
+    // Of a log that grew under way each may have seen another end.
+    if (first.report.ends.join() !== report.ends.join()) throw new NeedsBoth()
+    first.finish([report])
+    return new Shards(first, second, files, report.keys)
+  } catch (error) {
+    first.stop()
+    await second.close()
+    await Promise.allSettled(both)
+    await closeAll(files)
+    if (error instanceof NeedsBoth) return undefined
+    throw error
+  }
+}
+
+/** The parts, if all of them are files that two threads can read. */
+async function openFiles({ parts }: Input): Promise<FileSource[] | undefined> {
+  const files: FileSource[] = []
+  try {
+    for (const part of parts) {
+      const source = await openPart(part)
+      if (source instanceof FileSource) {
+        files.push(source)
+        continue
+      }
+      await source.close()
+      await closeAll(files)
+      return undefined
+    }
+  } catch (error) {
+    await closeAll(files)
+    throw error
+  }
+  return files
+}
+
+async function closeAll(files: readonly FileSource[]): Promise<void> {
+  for (const file of files) await file.close()
+}
+
+function jobOf(
+  { parts, size }: Input,
+  { ends, open: _, ...options }: ReplayOptions,
+  files: readonly FileSource[],
+): HalfJob {
+  return {
+    parts: parts.map(part => ({ ...part })),
+    size: size as number,
+    files: files.map(file => file.shared),
+    ends: parts.map(part => ends?.get(part)),
+    options,
+  }
+}
+
+/** Beside the bundle that this is in, or above; undefined when this is not bundled. */
+function workerFile(): URL | undefined {
+  for (const path of ['./shard-worker.js', '../shard-worker.js']) {
+    const url = new URL(path, import.meta.url)
+    if (existsSync(url)) return url
+  }
+  return undefined
+}
+
+class Shards implements ShardedReplay {
+  readonly keys: number
+  readonly #first: LogReplay
+  readonly #second: Half | undefined
+  readonly #files: readonly FileSource[]
+
+  /** @param keys of the second half */
+  constructor(first: LogReplay, second: Half | undefined, files: readonly FileSource[], keys = 0) {
+    this.#first = first
+    this.#second = second
+    this.#files = files
+    this.keys = first.keyspace.size + keys
+  }
+
+  get server(): ServerName {
+    return this.#first.server
+  }
+
+  get commands(): number {
+    return this.#first.commands
+  }
+
+  get rejected(): number {
+    return this.#first.rejected
+  }
+
+  get scripts(): number {
+    return this.#first.scripts
+  }
+
+  get bytes(): number {
+    return this.#first.bytes
+  }
+
+  get findings(): readonly Finding[] {
+    return this.#first.findings
+  }
+
+  get firstFindings(): ShardedReplay['firstFindings'] {
+    return this.#first.firstFindings
+  }
+
+  get torn(): boolean {
+    return this.#first.torn
+  }
+
+  get writtenAt(): number | undefined {
+    return this.#first.writtenAt
+  }
+
+  get functions(): number {
+    return this.#first.keyspace.functions.size
+  }
+
+  get shards(): number {
+    return this.#second === undefined ? 1 : 2
+  }
+
+  async each<N extends TaskName>(task: N, argument: TaskArgument<N>): Promise<TaskResult<N>[]> {
+    // The other thread first, so that it is at work when this one begins.
+    const second = this.#second?.task(task, argument) as Promise<TaskResult<N>> | undefined
+    const first = runTask(this.#first, task, argument)
+    const results = await Promise.allSettled(second === undefined ? [first] : [first, second])
+    return results.map(result => {
+      if (result.status === 'rejected') throw result.reason
+      return result.value
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#second?.close()
+    await this.#first.close()
+    await closeAll(this.#files)
+  }
+}
+
+/** In this thread: the two halves take turns, window by window. */
+class LocalHalf implements Half {
+  readonly done: Promise<HalfReport>
+  readonly #replay: LogReplay
+
+  constructor(job: HalfJob) {
+    this.#replay = secondHalf(job)
+    this.done = this.#replay.run().then(() => this.#replay.report)
+    this.done.catch(() => {})
+  }
+
+  task(name: TaskName, argument: unknown): Promise<unknown> {
+    return runTask(this.#replay, name, argument as never)
+  }
+
+  async close(): Promise<void> {
+    this.#replay.stop()
+    await this.done.catch(() => {})
+    await this.#replay.close()
+  }
+}
+
+interface Waiting {
+  readonly resolve: (value: never) => void
+  readonly reject: (error: Error) => void
+}
+
+/**
+ * MiB for objects that have just been made, of which a replay has few: by default there is room for 48, and all of it is
+ * used before any is given back.
+ */
+const YOUNG_MIB = 8
+
+class ThreadHalf implements Half {
+  readonly done: Promise<HalfReport>
+  readonly #worker: Worker
+  /** By number of the call. */
+  readonly #waiting = new Map<number, Waiting>()
+  #calls = 0
+  /** Why nothing more can be asked. */
+  #ended: Error | undefined
+
+  constructor(url: URL, workerData: HalfJob) {
+    this.#worker = new Worker(url, {
+      workerData,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+    })
+    this.#worker.on('message', (answer: Answer) => this.#answer(answer))
+    this.#worker.on('error', error => this.#end(lost(error)))
+    this.#worker.on('exit', () => this.#end(lost(undefined)))
+    this.done = this.#wait(this.#calls++)
+    this.done.catch(() => {})
+  }
+
+  task(task: TaskName, argument: unknown): Promise<unknown> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended)
+    const call: TaskCall = { id: this.#calls++, task, argument }
+    const answer = this.#wait(call.id)
+    this.#worker.postMessage(call)
+    return answer
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.terminate()
+  }
+
+  /** The process waits for the thread only as long as somebody waits for an answer. */
+  #wait<T>(id: number): Promise<T> {
+    this.#worker.ref()
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject })
+    })
+  }
+
+  #answer(answer: Answer): void {
+    const waiting = this.#waiting.get(answer.id)
+    this.#waiting.delete(answer.id)
+    if (this.#waiting.size === 0) this.#worker.unref()
+    if ('error' in answer) waiting?.reject(receiveError(answer.error))
+    else waiting?.resolve(answer.value as never)
+  }
+
+  #end(error: Error): void {
+    this.#ended ??= error
+    for (const { reject } of this.#waiting.values()) reject(this.#ended)
+    this.#waiting.clear()
+  }
+}
+
+/** A thread has ended that was not asked to. */
+function lost(error: unknown): JobError {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code
+  if (code === 'ERR_WORKER_OUT_OF_MEMORY') {
+    return new JobError('memory.limit', 'the thread that replays half of the keys has run out of memory')
+  }
+  const why = error instanceof Error ? `: ${error.message}` : ''
+  return new JobError('replay.thread', `the thread that replays half of the keys has ended${why}`)
+}
