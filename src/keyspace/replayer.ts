@@ -118,14 +118,24 @@ export class Replayer {
   /**
    * Carries out whole records; they are void afterwards. How many of the batch were: not all, if this is a half of the
    * keyspace, and the next one needs both.
+   *
+   * @param first of those that are to be carried out
    */
-  records(batch: Batch): number {
+  records(batch: Batch, first = 0): number {
     this.#call.batch(batch)
-    for (let from = 0; from < batch.count; ) {
+    for (let from = first; from < batch.count; ) {
       from = this.#group(batch, from)
       if (this.#stopped) return from
     }
     return batch.count
+  }
+
+  /** The keyspace has all keys from now on, where it was a half. */
+  makeWhole(): void {
+    this.#shard = undefined
+    this.#silent = false
+    this.#stopped = false
+    this.#handlers = handlersOf(this.#table, this.#table.flags.length)
   }
 
   /** A record larger than the window; false when it was not carried out, as for {@link records}. */

@@ -112,7 +112,6 @@ const SCRIPTS: ReadonlySet<string> = new Set(['eval', 'evalsha', 'fcall'])
 
 /** The replay of a log, or of half of its keys: {@link run}, then {@link finish}. */
 export class LogReplay implements Replay, PartVisitor {
-  commands = 0
   scripts = 0
   rejected = 0
   bytes = 0
@@ -124,7 +123,14 @@ export class LogReplay implements Replay, PartVisitor {
   readonly #server: LogServer
   readonly #sources: KeptSource[] = []
   /** The half that this is; undefined: it is all. */
-  readonly #shard: number | undefined
+  #shard: number | undefined
+  /**
+   * What brings the keys of the other half here, for a command that needs them; undefined: it cannot be carried out
+   * ({@link NeedsBoth}).
+   */
+  takeOthers: (() => Promise<void>) | undefined
+  /** Commands that other halves have counted. */
+  #others = 0
   readonly #ends: number[] = []
   #stopped = false
   #keyspace: Keyspace | undefined
@@ -138,19 +144,25 @@ export class LogReplay implements Replay, PartVisitor {
   #preamble: Preamble | undefined
   #inCommands = false
 
-  /** @param shard the half of the keyspace that is to be built (`SHARDS`); default: all of it */
+  /**
+   * @param shard the half of the keyspace that is to be built (`SHARDS`); default: all of it
+   * @param keyspace where it is built; default: a new one
+   */
   constructor(
     input: Pick<Input, 'parts' | 'size' | 'findings'>,
     options: ReplayOptions,
     progress: ((bytes: number) => void) | undefined,
     shard?: number,
+    keyspace?: Keyspace,
   ) {
+    this.#keyspace = keyspace
     this.#input = input
     this.#options = options
     this.#progress = progress
     this.#shard = shard
     this.#server = new LogServer(options.as, options.allowCommands)
     this.#part = input.parts[0]
+    if (keyspace !== undefined) this.#setClock(keyspace)
     if (this.#reports) for (const finding of input.findings) this.#findings.add(finding)
   }
 
@@ -162,7 +174,7 @@ export class LogReplay implements Replay, PartVisitor {
   /** Made when the first key comes: by then it is known which server wrote the log. */
   get keyspace(): Keyspace {
     if (this.#keyspace === undefined) {
-      const { databases, asOf, hllSparseMaxBytes } = this.#options
+      const { databases, hllSparseMaxBytes } = this.#options
       const shards = this.#shard === undefined ? 1 : SHARDS
       const expected = (this.#input.size ?? 0) / BYTES_PER_KEY / shards
       this.#keyspace = new Keyspace({
@@ -171,9 +183,14 @@ export class LogReplay implements Replay, PartVisitor {
         expected,
         ...(hllSparseMaxBytes === undefined ? {} : { hllSparseMaxBytes }),
       })
-      if (asOf !== undefined) this.#keyspace.clock = Math.floor(asOf * 1000)
+      this.#setClock(this.#keyspace)
     }
     return this.#keyspace
+  }
+
+  #setClock(keyspace: Keyspace): void {
+    const { asOf } = this.#options
+    if (asOf !== undefined) keyspace.clock = Math.floor(asOf * 1000)
   }
 
   get server(): ServerName {
@@ -190,6 +207,10 @@ export class LogReplay implements Replay, PartVisitor {
 
   get writtenAt(): number | undefined {
     return this.#replayer?.lastTimestamp ?? this.#createdAt
+  }
+
+  get commands(): number {
+    return (this.#replayer?.commands ?? 0) + this.#others
   }
 
   get report(): HalfReport {
@@ -217,7 +238,6 @@ export class LogReplay implements Replay, PartVisitor {
       if (this.#stopped) return
       if (!(await this.#end(end, source, part === parts.at(-1)))) break
     }
-    this.commands = this.#replayer?.commands ?? 0
   }
 
   /** The log was read: puts the findings in their order, and together with what other halves have to tell. */
@@ -231,7 +251,7 @@ export class LogReplay implements Replay, PartVisitor {
       (a, b) => partOf(a) - partOf(b) || (a.offset ?? -1) - (b.offset ?? -1),
     )
     for (const { commands, rejected, found } of others) {
-      this.commands += commands
+      this.#others += commands
       this.rejected += rejected
       for (const { first } of found.kinds.values()) if (first.severity === 'error') this.torn = false
     }
@@ -277,14 +297,35 @@ export class LogReplay implements Replay, PartVisitor {
     this.#preamble.event(event)
   }
 
-  records(batch: Batch): void {
-    if (this.#enter().records(batch) < batch.count) throw new NeedsBoth()
+  records(batch: Batch): void | Promise<void> {
+    const replayer = this.#enter()
+    const done = replayer.records(batch)
+    if (done < batch.count) return this.#recordsOfBoth(replayer, batch, done)
     for (const oddity of batch.oddities) this.#odd(oddity)
   }
 
-  long(record: LongRecord): void {
-    if (!this.#enter().long(record)) throw new NeedsBoth()
+  async #recordsOfBoth(replayer: Replayer, batch: Batch, done: number): Promise<void> {
+    await this.#becomeWhole(replayer)
+    replayer.records(batch, done)
+    for (const oddity of batch.oddities) this.#odd(oddity)
+  }
+
+  long(record: LongRecord): void | Promise<void> {
+    const replayer = this.#enter()
+    if (!replayer.long(record)) return this.#longOfBoth(replayer, record)
     for (const oddity of record.oddities) this.#odd(oddity)
+  }
+
+  async #longOfBoth(replayer: Replayer, record: LongRecord): Promise<void> {
+    await this.#becomeWhole(replayer)
+    this.long(record)
+  }
+
+  async #becomeWhole(replayer: Replayer): Promise<void> {
+    if (this.takeOthers === undefined) throw new NeedsBoth()
+    await this.takeOthers()
+    replayer.makeWhole()
+    this.#shard = undefined
   }
 
   progress(offset: number): boolean {

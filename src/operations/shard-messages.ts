@@ -1,6 +1,7 @@
 import type { Part } from '../aof/parts.ts'
 import { JobError } from '../bytes/errors.ts'
 import { FileSource, type SharedFile } from '../bytes/file-source.ts'
+import type { Keyspace } from '../keyspace/keyspace.ts'
 import { LogReplay, NeedsBoth, type ReplayOptions } from './replay.ts'
 import type { TaskName } from './shard-tasks.ts'
 
@@ -30,14 +31,20 @@ export type Answer =
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: SentError }
 
-/** The replay of the second half. */
-export function secondHalf({ parts, size, files, ends, options }: HalfJob): LogReplay {
+/** The replay of the second half. @param keyspace where it is built; default: a new one */
+export function secondHalf({ parts, size, files, ends, options }: HalfJob, keyspace?: Keyspace): LogReplay {
   const limits = new Map<Part, number>()
   ends.forEach((end, i) => {
     if (end !== undefined) limits.set(parts[i], end)
   })
   const open = async (part: Part) => FileSource.ofShared(files[parts.indexOf(part)])
-  return new LogReplay({ parts, size, findings: [] }, { ...options, ends: limits, open }, undefined, 1)
+  return new LogReplay(
+    { parts, size, findings: [] },
+    { ...options, ends: limits, open },
+    undefined,
+    1,
+    keyspace,
+  )
 }
 
 interface SentError {

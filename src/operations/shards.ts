@@ -5,6 +5,7 @@ import type { Finding } from '../aof/finding.ts'
 import { type Input, openPart, type Part } from '../aof/parts.ts'
 import { JobError } from '../bytes/errors.ts'
 import { FileSource } from '../bytes/file-source.ts'
+import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { ServerName } from '../servers/servers.ts'
 import { type HalfReport, LogReplay, NeedsBoth, type ReplayOptions, replayLog } from './replay.ts'
 import { type Answer, type HalfJob, receiveError, secondHalf, type TaskCall } from './shard-messages.ts'
@@ -59,7 +60,7 @@ export interface ShardedReplay {
 
 /**
  * As {@link replayLog}, in halves where that pays: of a log in files, that is large, and in which no command needs keys of
- * both halves at once. Where one does, the log is replayed as a whole.
+ * both halves at once. From the first that does, it is replayed as a whole.
  */
 export async function replayShards(
   input: Input,
@@ -73,8 +74,10 @@ export async function replayShards(
 
 /** The second half, wherever it is. */
 interface Half {
-  /** Rejects with NeedsBoth when it met a command that it cannot carry out. */
-  readonly done: Promise<HalfReport>
+  /** What comes of reading the log, where that is under way from the start: NeedsBoth, when it could not go on. */
+  readonly ahead: Promise<HalfReport> | undefined
+  /** Reads the log, where it is not. */
+  run(): Promise<HalfReport>
   task(name: TaskName, argument: unknown): Promise<unknown>
   close(): Promise<void>
 }
@@ -90,25 +93,60 @@ async function replayHalves(
   const files = await openFiles(input)
   if (files === undefined) return undefined
   const job = jobOf(input, options, files)
-  const second = thread && worker !== undefined ? new ThreadHalf(worker, job) : new LocalHalf(job)
   const open = async (part: Part) => files[input.parts.indexOf(part)]
   const first = new LogReplay(input, { ...options, open }, progress, 0)
-  const both = [first.run(), second.done] as const
+  const second = thread && worker !== undefined ? new ThreadHalf(worker, job) : new LocalHalf(job)
+  let givenUp = false
+  let late: HalfReport | undefined
+  first.takeOthers = async () => {
+    givenUp = true
+    await second.close()
+    late = await replayLate(first.keyspace, job)
+  }
+  const reading = first.run()
+  const readingToo = second.ahead?.catch(error => {
+    if (givenUp || error instanceof NeedsBoth) return undefined
+    throw error
+  })
   try {
-    await Promise.all(both)
-    const report = await second.done
+    await Promise.all([reading, readingToo])
+    if (late !== undefined) {
+      first.finish([late])
+      return new Shards(first, undefined, files)
+    }
+    const report = await (readingToo ?? second.run())
     // Of a log that grew under way each may have seen another end.
-    if (first.report.ends.join() !== report.ends.join()) throw new NeedsBoth()
+    if (report?.ends.join() !== first.report.ends.join()) throw new NeedsBoth()
     first.finish([report])
     return new Shards(first, second, files, report.keys)
   } catch (error) {
     first.stop()
+    givenUp = true
     await second.close()
-    await Promise.allSettled(both)
+    await Promise.allSettled([reading, readingToo])
     await closeAll(files)
     if (error instanceof NeedsBoth) return undefined
     throw error
   }
+}
+
+/**
+ * Adds the keys of the second half to a keyspace that has those of the first: up to the command that needs both, what the
+ * second one has done is done once more. So nothing has to be carried from one thread to the other, and everything is as
+ * the commands made it; it takes half as long as it took to come here.
+ *
+ * @throws NeedsBoth when there is no such command
+ */
+async function replayLate(keyspace: Keyspace, job: HalfJob): Promise<HalfReport> {
+  const { selected } = keyspace
+  keyspace.setAside()
+  const second = secondHalf(job, keyspace)
+  const missing = await second.run().catch(error => error)
+  if (missing === undefined) throw new NeedsBoth()
+  if (!(missing instanceof NeedsBoth)) throw missing
+  keyspace.takeBack()
+  keyspace.selected = selected
+  return second.report
 }
 
 /** The parts, if all of them are files that two threads can read. */
@@ -235,25 +273,26 @@ class Shards implements ShardedReplay {
   }
 }
 
-/** In this thread: the two halves take turns, window by window. */
+/** In this thread, after the first half. */
 class LocalHalf implements Half {
-  readonly done: Promise<HalfReport>
+  readonly ahead = undefined
   readonly #replay: LogReplay
 
   constructor(job: HalfJob) {
     this.#replay = secondHalf(job)
-    this.done = this.#replay.run().then(() => this.#replay.report)
-    this.done.catch(() => {})
+  }
+
+  async run(): Promise<HalfReport> {
+    await this.#replay.run()
+    return this.#replay.report
   }
 
   task(name: TaskName, argument: unknown): Promise<unknown> {
     return runTask(this.#replay, name, argument as never)
   }
 
-  async close(): Promise<void> {
-    this.#replay.stop()
-    await this.done.catch(() => {})
-    await this.#replay.close()
+  close(): Promise<void> {
+    return this.#replay.close()
   }
 }
 
@@ -269,7 +308,7 @@ interface Waiting {
 const YOUNG_MIB = 8
 
 class ThreadHalf implements Half {
-  readonly done: Promise<HalfReport>
+  readonly ahead: Promise<HalfReport>
   readonly #worker: Worker
   /** By number of the call. */
   readonly #waiting = new Map<number, Waiting>()
@@ -285,8 +324,11 @@ class ThreadHalf implements Half {
     this.#worker.on('message', (answer: Answer) => this.#answer(answer))
     this.#worker.on('error', error => this.#end(lost(error)))
     this.#worker.on('exit', () => this.#end(lost(undefined)))
-    this.done = this.#wait(this.#calls++)
-    this.done.catch(() => {})
+    this.ahead = this.#wait(this.#calls++)
+  }
+
+  run(): Promise<HalfReport> {
+    return this.ahead
   }
 
   task(task: TaskName, argument: unknown): Promise<unknown> {
