@@ -47,28 +47,31 @@ export function secondHalf({ parts, size, files, ends, options }: HalfJob, keysp
   )
 }
 
-interface SentError {
-  readonly name: string
-  readonly message: string
-  readonly code?: string
-  readonly hint?: string | undefined
-  readonly stack?: string | undefined
-}
+type SentError =
+  | {
+      readonly kind: 'job'
+      readonly code: string
+      readonly message: string
+      readonly hint: string | undefined
+    }
+  | { readonly kind: 'needs-both' }
+  | { readonly kind: 'other'; readonly message: string; readonly stack: string | undefined }
 
 /** An error as another thread can be told: the classes of errors do not go there. */
 export function sendError(error: unknown): SentError {
   if (error instanceof JobError) {
-    const { name, code, message, hint } = error
-    return { name, code, message, hint }
+    const { code, message, hint } = error
+    return { kind: 'job', code, message, hint }
   }
-  if (error instanceof Error) return { name: error.name, message: error.message, stack: error.stack }
-  return { name: 'Error', message: String(error) }
+  if (error instanceof NeedsBoth) return { kind: 'needs-both' }
+  if (error instanceof Error) return { kind: 'other', message: error.message, stack: error.stack }
+  return { kind: 'other', message: String(error), stack: undefined }
 }
 
-export function receiveError({ name, message, code = '', hint, stack }: SentError): Error {
-  if (name === JobError.name) return new JobError(code, message, hint)
-  if (name === NeedsBoth.name) return new NeedsBoth()
-  const error = new Error(message)
-  if (stack !== undefined) error.stack = stack
+export function receiveError(sent: SentError): Error {
+  if (sent.kind === 'job') return new JobError(sent.code, sent.message, sent.hint)
+  if (sent.kind === 'needs-both') return new NeedsBoth()
+  const error = new Error(sent.message)
+  if (sent.stack !== undefined) error.stack = sent.stack
   return error
 }

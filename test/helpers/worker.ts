@@ -15,6 +15,7 @@ export function bundleWorker(entry = 'src/operations/shard-worker.ts'): URL {
     entryPoints: [entry],
     outfile,
     bundle: true,
+    minify: true,
     platform: 'node',
     format: 'esm',
     target: 'node20.19',
