@@ -91,6 +91,12 @@ function msetOf(shard: number, mset: Handler): Handler {
   }
 }
 
+/** Commands that are carried out although none of the servers knows them, whose only key is their first argument. */
+const NEWER: ReadonlySet<string> = new Set([
+  ...['delex', 'digest'],
+  ...['xackdel', 'xcfgset', 'xdelex', 'xidmprecord', 'xnack'],
+])
+
 /** One half: knows which commands of a log are its own. */
 export class Shard {
   /** From 0 on. What belongs to no key is for 0. */
@@ -127,6 +133,7 @@ export class Shard {
     // Which keys its patterns mean is not known before it is carried out.
     if (name === 'sort') return Role.Nowhere
     const keys = this.#table.keys(id)
+    if (keys === undefined) return NEWER.has(name) ? Role.OneKey : Role.Nowhere
     return keys === 'none' ? Role.First : keys === 'first' ? Role.OneKey : Role.Keys
   }
 

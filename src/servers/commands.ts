@@ -193,9 +193,13 @@ export class CommandTable {
     return (this.flags[id] & Flag.Container) !== 0
   }
 
-  /** Whether a command has keys at all: `none`; if so, whether the only one is always its first argument: `first`. */
-  keys(id: number): 'none' | 'first' | 'more' {
-    const keys = ROWS[id]?.keys ?? ''
+  /**
+   * Where a command has keys: nowhere; one, which is always its first argument; otherwise. Undefined for one that no
+   * server knows.
+   */
+  keys(id: number): 'none' | 'first' | 'more' | undefined {
+    const keys = ROWS[id]?.keys
+    if (keys === undefined) return undefined
     return keys === '' ? 'none' : keys === '1' ? 'first' : 'more'
   }
 

@@ -5,11 +5,13 @@ import { describe, expect, it } from 'vitest'
 import { resolveInput } from '../../src/aof/parts.ts'
 import { FileSource } from '../../src/bytes/file-source.ts'
 import { CellKind } from '../../src/keyspace/cells.ts'
+import { HANDLERS } from '../../src/keyspace/commands/table.ts'
 import { digestShards } from '../../src/operations/digest.ts'
 import { KeyspaceSummary } from '../../src/operations/keyspace-summary.ts'
 import type { LogReplay, ReplayOptions } from '../../src/operations/replay.ts'
 import { TASKS } from '../../src/operations/shard-tasks.ts'
 import { replayShards, type Sharing } from '../../src/operations/shards.ts'
+import { knownTo } from '../../src/servers/commands.ts'
 import { Slice } from '../../src/values/slice.ts'
 import { encode } from '../helpers/chunks.ts'
 import { encodeCommand } from '../helpers/servers.ts'
@@ -366,6 +368,17 @@ describe('a log that is replayed in halves', () => {
         options,
       ),
     ).toBe(1)
+  })
+
+  it('knows where the keys of newer commands are', async () => {
+    const newer = Object.keys(HANDLERS).filter(
+      name => !name.includes('|') && knownTo(Buffer.from(name), 0, name.length).length === 0,
+    )
+    const options = { ...OPTIONS, allowCommands: newer }
+    const each = Array.from({ length: 9 }, (_, i) => newer.map(name => [name, `s${i}`])).flat()
+    expect(
+      await expectSame(commands(...KEYS, ...each, ['XDELEX', 'x1', 'IDS', '1', '1-1'], ...AFTER), options),
+    ).toBe(2)
   })
 
   it('leaves out scripts, and counts them once', async () => {
