@@ -1,5 +1,5 @@
 import { CR, DOLLAR, LF, STAR, ZERO } from '../resp/format.ts'
-import { Batch, readHeader, Scanner, Stop } from '../resp/scanner.ts'
+import { Batch, digitsOf, plainNumber, readHeader, Scanner, Stop } from '../resp/scanner.ts'
 import type { CommandTable } from '../servers/commands.ts'
 import { parseTimestamp } from './annotation.ts'
 
@@ -18,8 +18,8 @@ const FEW_ARGUMENTS = 100
 /**
  * Finds places where commands begin, in bytes whose framing was lost. The format has no checksums and no blocks, and
  * values may hold anything, commands too; what counts as proof are whole records in a row, each in the form that
- * servers write, with a name that the server knows and a number of arguments that it takes. Fewer than three count
- * when the last one ends exactly where the data ends.
+ * servers write, with a name that the server knows and a number of arguments that it takes: three of them, or two and
+ * the header and name of a third that is damaged, or fewer when the last one ends exactly where the data ends.
  */
 export class Resync {
   readonly #table: CommandTable
@@ -71,6 +71,24 @@ export class Resync {
     return this.#table.lookup(bytes, size.next, size.value) >= 0
   }
 
+  /** What is too short for a proof, and broken off: two commands, and the header and the name of a third, are enough. */
+  #followed(commands: number, bytes: Uint8Array, at: number, end: number): 'boundary' | 'no' {
+    return commands === EVIDENCE - 1 && this.begins(bytes, at, end) ? 'boundary' : 'no'
+  }
+
+  /** Whether a command begins at `at`: its header, and a name that the server knows with so many arguments. */
+  begins(bytes: Uint8Array, at: number, end: number): boolean {
+    if (!looksLikeHeader(bytes, at, end) || bytes[at] !== STAR) return false
+    const argc = plainNumber(bytes, at + 1)
+    const line = at + 3 + digitsOf(argc)
+    const size = argc < 1 ? -1 : plainNumber(bytes, line + 1)
+    const name = line + 3 + digitsOf(size)
+    if (size < 1 || name + size + 2 > end || bytes[name + size] !== CR || bytes[name + size + 1] !== LF)
+      return false
+    const id = this.#table.lookup(bytes, name, size)
+    return id >= 0 && this.#table.arityOk(id, argc)
+  }
+
   #judge(bytes: Uint8Array, at: number, end: number, final: boolean): 'boundary' | 'no' | 'more' {
     if (!looksLikeHeader(bytes, at, end)) return !final && end - at < SHORT ? 'more' : 'no'
     if (!this.#beginsWithName(bytes, at, end)) return 'no'
@@ -80,7 +98,7 @@ export class Resync {
     const odd = batch.oddities[0]?.offset ?? Number.POSITIVE_INFINITY
     let commands = 0
     for (let i = 0; i < batch.count; i++) {
-      if (batch.record[i + 1] > odd) return 'no'
+      if (batch.record[i + 1] > odd) return this.#followed(commands, bytes, batch.record[i], end)
       if (batch.argc(i) === 0) {
         if (parseTimestamp(bytes, batch.record[i], batch.record[i + 1]) === undefined) return 'no'
       } else if (!isKnown(this.#table, batch, i)) {
@@ -89,7 +107,7 @@ export class Resync {
         return 'boundary'
       }
     }
-    if (this.#scanner.stop !== Stop.More) return 'no'
+    if (this.#scanner.stop !== Stop.More) return this.#followed(commands, bytes, stop, end)
     if (final) return commands > 0 && stop === end ? 'boundary' : 'no'
     return 'more'
   }

@@ -15,6 +15,7 @@ const WIDEST = 4
 const PIECE = 16 * 1024
 
 const BACKSLASH = 0x5c
+const QUOTE = 0x22
 const HEX = Buffer.from('0123456789abcdef')
 
 /** What follows the backslash: 0 where a byte stands for itself, `x` where it becomes `\xNN`. */
@@ -68,6 +69,35 @@ export function escapeInto(
     }
   }
   return at
+}
+
+/** Bytes that need no quotes: what keys, numbers and names are mostly made of. */
+const PLAIN = new Uint8Array(256)
+for (const byte of Buffer.from(
+  'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:.@{}/+,=%-|~^&#!',
+)) {
+  PLAIN[byte] = 1
+}
+
+/**
+ * Writes `bytes[from, to)` to `target` from `at` on as an argument of a command is shown: as it is where that is a plain
+ * word, else in quotes. Returns the index behind it. `target` needs room for four bytes to each byte, and two more.
+ */
+export function wordInto(
+  target: Uint8Array,
+  at: number,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+): number {
+  let end = at
+  let i = from
+  while (i < to && PLAIN[bytes[i]] === 1) target[end++] = bytes[i++]
+  if (i === to && to > from) return end
+  target[at] = QUOTE
+  end = escapeInto(target, at + 1, bytes, from, to)
+  target[end] = QUOTE
+  return end + 1
 }
 
 function escapeRange(bytes: Uint8Array, from: number, to: number): string {

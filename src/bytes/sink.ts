@@ -149,6 +149,16 @@ export class Sink {
     })
   }
 
+  /** Forgets what was written so far. */
+  async restart(): Promise<void> {
+    await this.#attempt(async () => {
+      await this.#syncing
+      await truncate(this.#fd, 0)
+      this.#size = 0
+      this.#synced = 0
+    })
+  }
+
   /** Appends the bytes `[from, to)` of a source that can be read by offset. */
   async copyRange(source: Source, from: number, to: number): Promise<void> {
     let block = new Uint8Array(Math.min(BLOCK, to - from))
@@ -211,7 +221,7 @@ export class Sink {
   }
 
   /** What was written so far, to be read back: before it takes the name of anything. */
-  reread(): Promise<Source> {
+  reread(): Promise<FileSource> {
     return FileSource.ofDescriptor(this.path, this.#fd, this.#size)
   }
 

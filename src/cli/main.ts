@@ -30,6 +30,11 @@ const COMMANDS: readonly { name: string; describe: string; load: () => Promise<C
     load: async () => (await import('./commands/repair.ts')).repair,
   },
   {
+    name: 'rewind',
+    describe: 'Go back to a moment: keep the log up to it, or without some commands, at a new place',
+    load: async () => (await import('./commands/rewind.ts')).rewind,
+  },
+  {
     name: 'replay',
     describe: 'The keys that a server would have: how many, of what; or all of them, as JSON Lines',
     load: async () => (await import('./commands/replay.ts')).replay,
@@ -38,6 +43,11 @@ const COMMANDS: readonly { name: string; describe: string; load: () => Promise<C
     name: 'digest',
     describe: 'What DEBUG DIGEST would print on a server that loaded it',
     load: async () => (await import('./commands/digest.ts')).digest,
+  },
+  {
+    name: 'compact',
+    describe: 'Rewrite it to the smallest log with the same keyspace, offline, and check that it is',
+    load: async () => (await import('./commands/compact.ts')).compact,
   },
 ]
 

@@ -2,23 +2,33 @@ import type { ServerName } from '../servers/servers.ts'
 import { type ElementSink, IgnoredElements, type Kind, NO_EXPIRY } from '../values/elements.ts'
 import { Slice } from '../values/slice.ts'
 import { Argument } from './argument.ts'
-import { type Cell, CellKind, LONG_KEY, SHORT_KEY, segmentOfCell, Word, wordOf } from './cells.ts'
-import { decodeValue } from './encoded.ts'
+import {
+  type Cell,
+  CellKind,
+  ENCODED,
+  KIND_BYTE,
+  KIND_MASK,
+  LONG_KEY,
+  SHORT_KEY,
+  segmentOfCell,
+  Word,
+  wordOf,
+} from './cells.ts'
+import { EncodedPlace, EncodedValues } from './encoded.ts'
 import { Functions } from './functions.ts'
 import { hashOf, withNumber } from './hash.ts'
 import { KeyTable } from './key-table.ts'
-import { at, segmentOf } from './memory.ts'
 import { Storage } from './storage.ts'
 import { sameBytes } from './texts.ts'
 import { Hashes } from './types/hashes.ts'
 import { Lists } from './types/lists.ts'
-import { Opaques, type Place } from './types/opaques.ts'
+import { type EncodedValue, Opaques, type Place } from './types/opaques.ts'
 import { Sets } from './types/sets.ts'
 import { Streams } from './types/streams.ts'
 import { Strings } from './types/strings.ts'
-import { Zsets } from './types/zsets.ts'
+import { MOST_PACKED_MEMBERS, Zsets } from './types/zsets.ts'
+import { UNPACKED_ZSETS } from './zset-filler.ts'
 
-const KIND_MASK = 0xff
 const KEY_SHIFT = 16
 const TWO_32 = 2 ** 32
 
@@ -61,6 +71,10 @@ interface Space {
  *
  * What stands in a cell is the business of the types: `keyspace.hashes`, … A collection without elements is removed
  * when the command is done (`settle`).
+ *
+ * Values from an RDB stay encoded, as they stand in the log, until a key is looked for with `find` or `open`. Who needs
+ * the key only, whatever its value is, looks for it with `findKey`: of the cell that this gives nothing of the types may
+ * be asked.
  */
 export class Keyspace {
   readonly store = new Storage()
@@ -97,12 +111,16 @@ export class Keyspace {
   /** Keys of databases that were flushed, and whose cells were not given back yet. */
   #dead = 0
   readonly #filler = new Filler(this)
+  readonly #encodedValues = new EncodedValues(this.store)
+  readonly #place = new EncodedPlace()
+  /** Not the one that others fill, who may be on the way. */
+  readonly #decodedFiller = new Filler(this)
 
   constructor({ databases, server, expected = 0, hllSparseMaxBytes = 3000 }: KeyspaceOptions) {
     this.databases = databases
     this.server = server
     this.hllSparseMaxBytes = hllSparseMaxBytes
-    this.#table = new KeyTable(this.store.cells, expected)
+    this.#table = new KeyTable(expected)
   }
 
   /** Milliseconds since 1970, for times that are given relative to it; 0 until it is known. */
@@ -111,7 +129,11 @@ export class Keyspace {
     return this.#clock ?? 0
   }
 
-  /** The same where it is no harm when it is not known. */
+  get hasClock(): boolean {
+    return this.#clock !== undefined
+  }
+
+  /** {@link clock}, where it is no harm when it is not known. */
   get roughClock(): number {
     return this.#clock ?? 0
   }
@@ -140,8 +162,32 @@ export class Keyspace {
     return this.#spaces[db]?.keys ?? 0
   }
 
-  /** The key's cell; 0: there is none. */
+  /** So many keys are said to come: no more than a hint. */
+  expect(keys: number): void {
+    this.#table.expect(keys)
+  }
+
+  /**
+   * Looks at where keys with these hashes would be found, all at once, so that it is near when they are asked for.
+   *
+   * @param count at most {@link MOST_PREFETCHED}
+   */
+  touch(hashes: Int32Array, count: number, db: number): void {
+    const { number } = this.#space(db)
+    const mixed = this.#mixed
+    for (let k = 0; k < count; k++) mixed[k] = withNumber(hashes[k], number)
+    this.#table.touch(mixed, count)
+  }
+
+  /** The key's cell, with its value decoded; 0: there is none. */
   find(key: Argument, db: number = this.selected): Cell {
+    const cell = this.findKey(key, db)
+    if (cell !== 0 && this.isEncoded(cell)) this.#decode(cell)
+    return cell
+  }
+
+  /** The same for those who only need the key: its value may be encoded, and nothing of the types can be asked then. */
+  findKey(key: Argument, db: number = this.selected): Cell {
     if (key.place >= 0 && db === this.selected) {
       const near = this.#near[key.place]
       if (near !== 0) return near
@@ -156,17 +202,70 @@ export class Keyspace {
 
   /** Makes a key that is not there, with an empty value and without an expiry. */
   create(key: Argument, kind: CellKind, db: number = this.selected): Cell {
+    const cell = this.#createKey(key, kind, db)
+    this.#begin(cell, kind)
+    return cell
+  }
+
+  #createKey(key: Argument, kindByte: number, db: number): Cell {
     const space = this.#space(db)
     const cell = this.store.cells.allocate()
     const words = this.store.cells.words[segmentOfCell(cell)]
     const start = wordOf(cell)
-    words[start + Word.Meta] = kind
+    words[start + Word.Meta] = kindByte
     words[start + Word.ExpiryLow] = -1
     words[start + Word.ExpiryHigh] = -1
     this.#setKey(cell, key, withNumber(keyHash(key), space.number), space.number)
     space.keys++
-    this.#begin(cell, kind)
     return cell
+  }
+
+  /** Makes a key that is not there, without an expiry, whose value is found where it stands in the log. */
+  createEncoded(key: Argument, kind: CellKind, value: EncodedValue, db: number = this.selected): Cell {
+    const cell = this.#createKey(key, kind | ENCODED, db)
+    this.#encodedValues.set(cell, value)
+    return cell
+  }
+
+  /** The same with another place, for one that is encoded. */
+  setEncoded(cell: Cell, value: EncodedValue): void {
+    this.#encodedValues.set(cell, value)
+  }
+
+  /** Whether the value is as it stands in the log: what the types know of the cell means nothing then. */
+  isEncoded(cell: Cell): boolean {
+    const words = this.store.cells.words[segmentOfCell(cell)]
+    return (words[wordOf(cell) + Word.Meta] & ENCODED) !== 0
+  }
+
+  /**
+   * Where the value stands in the log, encoded as an RDB has it: whatever nobody has changed or looked into, unless it
+   * is a plain string, and values of modules and arrays. False when it stands nowhere.
+   */
+  encoded(cell: Cell, place: EncodedPlace): boolean {
+    if (this.isEncoded(cell)) {
+      this.#encodedValues.read(cell, place)
+      return true
+    }
+    const kind = this.kind(cell)
+    if (kind !== CellKind.Module && kind !== CellKind.Array) return false
+    const { opaques } = this
+    const value = opaques.value(cell)
+    if (value === undefined || opaques.covers(cell) || opaques.commands(cell) > 0) return false
+    Object.assign(place, value)
+    return true
+  }
+
+  #decode(cell: Cell): void {
+    const kind = this.kind(cell)
+    this.#encodedValues.read(cell, this.#place)
+    this.#setKind(cell, kind)
+    this.#begin(cell, kind)
+    this.#decodedFiller.cell = cell
+    const sink = kind === CellKind.Stream ? this.streams.sink(cell) : this.#decodedFiller
+    const { type } = this.#place
+    this.#encodedValues.decode(this.#place, sink, true)
+    if (kind === CellKind.Zset && UNPACKED_ZSETS.has(type)) this.zsets.pack(cell)
   }
 
   /** The key's cell, which is made if there is none; 0: it holds another kind. */
@@ -193,16 +292,14 @@ export class Keyspace {
   /** Gives the key another value, empty and of any kind. Its expiry stays. */
   replace(cell: Cell, kind: CellKind): void {
     this.#release(cell)
-    const words = this.store.cells.words[segmentOfCell(cell)]
-    const meta = wordOf(cell) + Word.Meta
-    words[meta] = (words[meta] & ~KIND_MASK) | kind
+    this.#setKind(cell, kind)
     this.#begin(cell, kind)
   }
 
   #setKind(cell: Cell, kind: CellKind): void {
     const words = this.store.cells.words[segmentOfCell(cell)]
     const meta = wordOf(cell) + Word.Meta
-    words[meta] = (words[meta] & ~KIND_MASK) | kind
+    words[meta] = (words[meta] & ~KIND_BYTE) | kind
   }
 
   kind(cell: Cell): CellKind {
@@ -272,7 +369,19 @@ export class Keyspace {
   /** Makes a key that is not there with the value and the expiry of another. */
   copy(from: Cell, to: Argument, db: number = this.selected): Cell {
     if (this.#isCovered(from)) return this.#copyCovered(from, to, db)
+    const cell = this.#copyValue(from, to, db)
+    const source = this.store.cells.words[segmentOfCell(from)]
+    const start = wordOf(from)
+    this.#setExpiry(cell, source[start + Word.ExpiryLow], source[start + Word.ExpiryHigh])
+    return cell
+  }
+
+  #copyValue(from: Cell, to: Argument, db: number): Cell {
     const kind = this.kind(from)
+    if (this.isEncoded(from)) {
+      this.#encodedValues.read(from, this.#place)
+      return this.createEncoded(to, kind, this.#place, db)
+    }
     const cell = this.create(to, kind, db)
     switch (kind) {
       case CellKind.String:
@@ -285,9 +394,7 @@ export class Keyspace {
       default:
         this.emit(from, this.sink(cell))
     }
-    const source = this.store.cells.words[segmentOfCell(from)]
-    const start = wordOf(from)
-    this.#setExpiry(cell, source[start + Word.ExpiryLow], source[start + Word.ExpiryHigh])
+    if (kind === CellKind.Zset && !this.zsets.isPacked(from)) this.zsets.unpack(cell)
     return cell
   }
 
@@ -389,8 +496,13 @@ export class Keyspace {
     this.opaques.loosen(cell)
   }
 
-  /** Gives a key's value, element by element. */
+  /** Gives a key's value, element by element; one that is encoded stays so. */
   emit(cell: Cell, sink: ElementSink): void {
+    if (this.isEncoded(cell)) {
+      this.#encodedValues.read(cell, this.#place)
+      this.#encodedValues.decode(this.#place, sink, true)
+      return
+    }
     switch (this.kind(cell)) {
       case CellKind.String:
         sink.begin('string', 1)
@@ -429,7 +541,7 @@ export class Keyspace {
     if (value === undefined) {
       sink.begin('module', -1)
       sink.raw(this.#slice.set(NOTHING))
-    } else decodeValue(this.store.extents, value, sink, opaques.commands(cell) === 0)
+    } else this.#encodedValues.decode(value, sink, opaques.commands(cell) === 0)
   }
 
   /** Who fills the empty value of a key; void when the next one is asked for. */
@@ -443,12 +555,21 @@ export class Keyspace {
   settle(): void {
     const { emptied } = this.store
     if (emptied.length === 0) return
-    for (const cell of emptied) if (this.#isLive(cell) && this.length(cell) === 0) this.remove(cell)
+    for (const cell of emptied) if (this.#isEmpty(cell)) this.remove(cell)
     emptied.length = 0
   }
 
-  /** Elements of a collection, bytes of a string. */
+  #isEmpty(cell: Cell): boolean {
+    return this.#isLive(cell) && !this.isEncoded(cell) && this.length(cell) === 0
+  }
+
+  /** Elements of a collection, bytes of a string. Those of an encoded one are counted. */
   length(cell: Cell): number {
+    if (this.isEncoded(cell)) {
+      const counter = new Counter()
+      this.emit(cell, counter)
+      return counter.length
+    }
     switch (this.kind(cell)) {
       case CellKind.String:
         return this.strings.length(cell)
@@ -467,8 +588,8 @@ export class Keyspace {
 
   /**
    * Looks for the keys of the next commands together: at buckets, then at cells, then at the beginnings of values. Loops
-   * that do little but load let the processor wait for many lines at once. What is found is what {@link find} gives for
-   * arguments that have their `place` among them.
+   * that do little but touch them let the processor fetch many lines at once. What is found is what {@link find} gives
+   * for arguments that have their `place` among them.
    *
    * @param hashes of the keys; `count` of them, at most {@link MOST_PREFETCHED}
    * @param start where each key begins in the view, behind which three bytes must be readable
@@ -480,32 +601,25 @@ export class Keyspace {
     const mixed = this.#mixed
     const near = this.#near
     for (let k = 0; k < count; k++) mixed[k] = withNumber(hashes[k], number)
-    let sum = table.touch(mixed, count)
-    for (let k = 0; k < count; k++) near[k] = length[k] < 0 ? 0 : table.first(mixed[k])
+    table.touch(mixed, count)
+    table.firsts(mixed, count, near)
+    this.store.cells.touch(near, mixed, count)
     const words = this.store.cells.words
-    for (let k = 0; k < count; k++) {
-      const cell = near[k]
-      sum = (sum + words[segmentOfCell(cell)][wordOf(cell)]) | 0
-    }
     const refs = this.#refs
+    let blocks = 0
     for (let k = 0; k < count; k++) {
       const cell = near[k]
-      refs[k] = 0
       if (cell === 0) continue
       const segment = words[segmentOfCell(cell)]
       const at = wordOf(cell)
       if (this.#isKeyInView(segment, at, mixed[k], number, view, start[k], length[k])) {
-        if ((segment[at + Word.Meta] & KIND_MASK) > CellKind.String) refs[k] = segment[at + Word.Value]
+        const kind = segment[at + Word.Meta] & KIND_BYTE
+        // Of a collection that is one block: others have how large they are in the third word.
+        if (kind < CellKind.List || kind > CellKind.Hash || segment[at + Word.Value + 2] !== 0) continue
+        refs[blocks++] = segment[at + Word.Value]
       } else near[k] = 0
     }
-    const memory = this.store.memory.words
-    for (let k = 0; k < count; k++) {
-      const ref = refs[k]
-      const from = at(ref) >>> 2
-      const segment = memory[segmentOf(ref)]
-      sum = (sum + segment[from] + segment[from + 16]) | 0
-    }
-    this.touched = sum
+    this.touched = this.store.memory.touch(refs, blocks)
     this.#found = count
   }
 
@@ -656,6 +770,7 @@ export class Keyspace {
   }
 
   #release(cell: Cell): void {
+    if (this.isEncoded(cell)) return
     switch (this.kind(cell)) {
       case CellKind.String:
         this.strings.release(cell)
@@ -741,5 +856,44 @@ class Filler extends IgnoredElements {
     const field = this.#argument.ofSlice(name)
     this.#keyspace.hashes.set(this.cell, field, this.#value.ofSlice(value))
     if (expireAtMs !== NO_EXPIRY) this.#keyspace.hashes.setExpiry(this.cell, field, expireAtMs)
+  }
+
+  override end(): void {
+    const { cell } = this
+    const keyspace = this.#keyspace
+    if (keyspace.kind(cell) !== CellKind.Zset) return
+    // One that was packed elsewhere, where more members are allowed.
+    if (keyspace.zsets.length(cell) > MOST_PACKED_MEMBERS) keyspace.zsets.unpack(cell)
+  }
+}
+
+/** Counts as `Keyspace.length` does. */
+class Counter extends IgnoredElements {
+  length = 0
+  #ofStream = false
+
+  override begin(kind: Kind): void {
+    this.#ofStream = kind === 'stream'
+    this.length = this.#ofStream ? 1 : 0
+  }
+
+  override string(value: Slice): void {
+    this.length = value.length
+  }
+
+  override item(): void {
+    this.length++
+  }
+
+  override member(): void {
+    this.length++
+  }
+
+  override scored(): void {
+    this.length++
+  }
+
+  override field(): void {
+    if (!this.#ofStream) this.length++
   }
 }

@@ -12,7 +12,7 @@ import { get32, LONGEST_INLINE, put32 } from './values.ts'
  * The members of a set, a sorted set or a hash: names, each with a payload, found by name. A small collection is one run,
  * a packed block; a large one is a table of runs, which grows run by run (linear hashing).
  *
- *     run      used bytes (16 bits) | entries (15) | another run follows (1)    that run (4), where one follows
+ *     run      used bytes (2)  TOUCHED (1)  CHAINED (1)    the run that follows (4), where one is chained
  *              entries
  *     entry    eight bits of the name's hash (1)  length of the name (1)  payload  name
  *              of a name longer than 250 bytes: 255, and for the name its text (4) and its length (4)
@@ -45,7 +45,6 @@ const HEADER = 4
 const CHAINED_HEADER = 8
 const CHAINED = 1 << 31
 const USED_MASK = 0xffff
-const ONE_ENTRY = 0x10000
 
 /**
  * Payloads of {@link Members}: how many bytes, or who says it of each; then a first byte of up to {@link LONGEST_INLINE}
@@ -123,7 +122,7 @@ export class Members {
       const size = entrySize(name, payload)
       const root = words[start + ROOT]
       const header = root === 0 ? HEADER : this.#header(root)
-      if ((header & USED_MASK) + size <= MOST_BYTES && header >>> 16 < MOST_ENTRIES) {
+      if ((header & USED_MASK) + size <= MOST_BYTES && words[start + COUNT] >>> 0 <= MOST_ENTRIES) {
         this.#index = -1
         this.#before = 0
         this.#run = root
@@ -274,7 +273,7 @@ export class Members {
     }
     const bytes = this.#memory.bytes[segmentOf(target)]
     const entry = at(target) + (header & USED_MASK)
-    this.#setHeader(target, header + size + ONE_ENTRY)
+    this.#setHeader(target, header + size)
     const { length } = name
     const behind = entry + 2 + payload
     bytes[entry] = hash >>> 24
@@ -303,7 +302,7 @@ export class Members {
     const entry = this.payload - 2
     const size = this.#entrySize(this.bytes, entry)
     moveText(this.view, entry, entry + size, at(run) + used)
-    this.#setHeader(run, header - size - ONE_ENTRY)
+    this.#setHeader(run, header - size)
     const count = words[start + COUNT] >>> 0
     words[start + COUNT] = count - 1
     if (count === 1) this.#store.emptied.push(cell)
@@ -437,7 +436,7 @@ export class Members {
     }
     const target = this.#memory.bytes[segmentOf(run)]
     copyBytes(bytes, from, target, at(run) + used, size)
-    this.#setHeader(run, header + size + ONE_ENTRY)
+    this.#setHeader(run, header + size)
   }
 
   #emptyRun(): Ref {

@@ -41,6 +41,11 @@ const CLASS = Uint8Array.from({ length: LARGEST / UNIT + 1 }, (_, units) =>
 const UNITS_OF_CLASS = Int32Array.from(SIZES, size => size / UNIT)
 const BLOCKS_OF_CLASS = Int32Array.from(SIZES, size => Math.floor(PAGE / size))
 
+/** A byte of blocks that {@link Memory.touch} is told of, which means nothing: to be written to. */
+export const TOUCHED = 2
+/** Words of a line of a processor's cache. */
+const LINE = 16
+
 /** Bytes behind a segment that may be looked at, and mean nothing: four at a time are read at its end, too. */
 const SLACK = 64
 
@@ -128,6 +133,24 @@ export class Memory {
       this.#next[page] = this.#empty
       this.#empty = page
     }
+  }
+
+  /**
+   * Writes to, and looks at, the beginnings of so many blocks, and where those end that say in their first two bytes
+   * how many are used: so that they are near when they are asked for. The result means nothing.
+   */
+  touch(refs: Int32Array, count: number): number {
+    const { bytes, words } = this
+    for (let i = 0; i < count; i++) {
+      const ref = refs[i]
+      bytes[ref >>> SEGMENT_BITS][((ref & UNIT_MASK) << 4) + TOUCHED] = 0
+    }
+    let sum = 0
+    for (let i = 0; i < count; i++) {
+      const ref = refs[i]
+      sum = (sum + words[ref >>> SEGMENT_BITS][((ref & UNIT_MASK) << 2) + LINE]) | 0
+    }
+    return sum
   }
 
   /** Bytes that the block can hold. */

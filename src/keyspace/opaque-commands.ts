@@ -121,7 +121,7 @@ export class OpaqueCommands {
   }
 
   #isLoose(batch: Batch, a: number): boolean {
-    const cell = this.#keyspace.find(this.#keyAt(batch, a))
+    const cell = this.#keyspace.findKey(this.#keyAt(batch, a))
     if (cell === 0 || this.#keyspace.kind(cell) !== CellKind.Module) return false
     return this.#keyspace.opaques.isLoose(cell)
   }
@@ -133,7 +133,7 @@ export class OpaqueCommands {
   #keepFor(batch: Batch, i: number, position: number, end: number, loose: boolean): boolean {
     const { opaques } = this.#keyspace
     const key = this.#keyAt(batch, batch.first[i] + position)
-    let cell = this.#keyspace.find(key)
+    let cell = this.#keyspace.findKey(key)
     if (cell === 0) {
       cell = this.#keyspace.create(key, CellKind.Module)
       if (loose) opaques.loosen(cell)

@@ -1,4 +1,5 @@
 import { parseTimestamp } from '../aof/annotation.ts'
+import { CONTROL_IDS } from '../aof/context.ts'
 import { JobError } from '../bytes/errors.ts'
 import type { KeptSource } from '../bytes/source.ts'
 import { LongRecord } from '../resp/long-record.ts'
@@ -12,6 +13,9 @@ import type { Keyspace } from './keyspace.ts'
 import { OpaqueCommands } from './opaque-commands.ts'
 import { Rejection } from './rejection.ts'
 import { handlersOfShard, Place, Shard } from './shard.ts'
+
+/** Whether a command is passed over; never asked of annotations, `SELECT`, `MULTI` and the like. */
+export type OmitCommand = (batch: Batch, i: number, argc: number) => boolean
 
 /** Who is told what could not be carried out. */
 export interface ReplayReport {
@@ -46,6 +50,7 @@ export class Replayer {
   #handlers: readonly (Handler | undefined)[]
   readonly #call: Call
   readonly #opaque: OpaqueCommands
+  readonly #omit: OmitCommand | undefined
   /** Whether `#TS:` lines set the clock. */
   readonly #annotated: boolean
   #source: KeptSource | undefined
@@ -77,6 +82,7 @@ export class Replayer {
   /**
    * @param annotated whether timestamps in the log set the clock
    * @param positions of the keys of commands that nobody here knows (`OpaqueCommands`)
+   * @param omit which commands are passed over as if they were not there
    * @param shard the half of the keyspace that this is (`SHARDS`); undefined: it is all of it
    */
   constructor(
@@ -85,8 +91,10 @@ export class Replayer {
     report: ReplayReport,
     annotated = true,
     positions: ReadonlyMap<string, number> = new Map(),
+    omit?: OmitCommand,
     shard?: number,
   ) {
+    this.#omit = omit
     this.#keyspace = keyspace
     this.#table = table
     this.#report = report
@@ -143,6 +151,7 @@ export class Replayer {
     const head = record.asBatch()
     const id = head.first[1] > 0 ? this.#idOf(head, 0) : -1
     if (this.#waiting >= 0) return true
+    if (this.#omit?.(head, 0, record.argc) === true) return true
     if (this.#shard !== undefined) {
       const place = this.#placeOfLong(this.#shard, record, head, id)
       if (place === Place.Nowhere) return false
@@ -227,6 +236,7 @@ export class Replayer {
       return
     }
     if (this.#waiting >= 0) return
+    if (this.#omit !== undefined && !CONTROL_IDS.has(id) && this.#omit(batch, i, batch.argc(i))) return
     const handler = id < 0 ? undefined : this.#handlers[id]
     if (handler === undefined) {
       this.#unsupported(batch, i, id, batch.base + batch.record[i + 1])

@@ -1,12 +1,10 @@
-import { randomFillSync } from 'node:crypto'
+import { SEED } from '../bytes/seed.ts'
 
 /**
  * Byte strings as 64 bits, in two words, so that millions of them can be told apart in little memory. They depend on a
  * seed that is another one in every process: nobody can write a file in which two strings have the same.
  */
 
-/** Two words, for those who make the same fingerprints elsewhere. */
-export const SEED = randomFillSync(new Int32Array(2))
 const [SEED_FIRST, SEED_SECOND] = SEED
 
 /** Puts the fingerprint of `bytes[at, end)` into two words from `place` on; never both are zero. */

@@ -11,6 +11,7 @@ import type { LongRecord } from '../resp/long-record.ts'
 import type { Batch } from '../resp/scanner.ts'
 import { type CommandTable, isModuleName } from '../servers/commands.ts'
 import type { ServerName } from '../servers/servers.ts'
+import { growthPercent } from './growth.ts'
 import { LogServer } from './log-server.ts'
 import type { LogOptions } from './verify.ts'
 
@@ -87,7 +88,7 @@ export async function inspectLog(
     layout: input.layout,
     parts,
     bytes,
-    growthPercent: base === 0 ? undefined : Math.floor((bytes * 100) / base) - 100,
+    growthPercent: base === 0 ? undefined : growthPercent(bytes, base),
     server: server.name,
     findings: input.findings,
     writers: last?.size === undefined ? { pids: [], known: false } : await writersOf(last.path),

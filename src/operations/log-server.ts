@@ -1,3 +1,4 @@
+import { type TargetName, targetOf } from '../rdb/targets.ts'
 import { CommandTable } from '../servers/commands.ts'
 import { DEFAULT_SERVER, type ServerName, serverOf } from '../servers/servers.ts'
 
@@ -32,6 +33,12 @@ export class LogServer {
     if (this.#chosen !== undefined) return this.#chosen
     const writer = this.#magic === undefined ? undefined : serverOf(this.#aux, this.#magic)
     return writer ?? DEFAULT_SERVER
+  }
+
+  /** For whom an RDB is to be written so that this server loads it; undefined where the log does not say who wrote it. */
+  get target(): TargetName | undefined {
+    if (this.#magic === undefined) return undefined
+    return targetOf(this.#aux)
   }
 
   /** The commands that the server knows; from the first call on it is settled who it is. */

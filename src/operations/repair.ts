@@ -10,6 +10,7 @@ import { CommandTable } from '../servers/commands.ts'
 import { describeRecord } from './describe.ts'
 import { findPatches, MENDED, type Patch, upTo } from './normalize.ts'
 import type { PartReport } from './part-check.ts'
+import type { Guess, SalvageFigures, SalvageSpan } from './salvage.ts'
 import { type LogOptions, type VerifyReport, verifyLog } from './verify.ts'
 
 /*
@@ -45,16 +46,18 @@ export interface Span {
   readonly reason: string
   /** Bytes that stand in the result in its place, where it was normalized and not only left out. */
   readonly replacedBy?: number
+  /** What stood there, as far as it can still be read. */
+  readonly guess?: Guess
 }
 
 export interface PartPlan {
   readonly part: Part
   readonly report: PartReport
-  readonly action: 'keep' | 'cut' | 'normalize' | 'drop'
+  readonly action: 'keep' | 'cut' | 'normalize' | 'salvage' | 'drop'
   /** Bytes of it that the result is made of. */
   readonly end: number
-  /** What is changed in them: when normalizing. */
-  readonly patches: readonly Patch[]
+  /** What is changed in them: when normalizing; when salvaging, what is skipped. */
+  readonly patches: readonly SalvageSpan[]
   /** Why it is cut: the code of the finding. */
   readonly reason: string
 }
@@ -70,6 +73,8 @@ export interface RepairPlan {
   readonly changes: boolean
   /** What the files were before they were read, by path: nothing else may be replaced. */
   readonly stamps: ReadonlyMap<string, FileStamp>
+  /** Of a salvage. */
+  readonly salvaged?: SalvageFigures
 }
 
 /** How the parts of a log are opened; standard input can be opened only once. */
@@ -136,7 +141,7 @@ async function planPart(
   return { part, report: found, action, end: found.validUpTo, patches, reason: reasonFor(report, found) }
 }
 
-async function stampsOf({ parts, manifestPath }: Input): Promise<Map<string, FileStamp>> {
+export async function stampsOf({ parts, manifestPath }: Input): Promise<Map<string, FileStamp>> {
   const files = parts.filter(({ size }) => size !== undefined).map(({ path }) => path)
   const stamps = new Map<string, FileStamp>()
   for (const path of manifestPath === undefined ? files : [...files, manifestPath]) {
@@ -194,7 +199,7 @@ function reasonFor({ findings }: VerifyReport, { file, size, validUpTo }: PartRe
   return finding?.code ?? ''
 }
 
-function refuseManifest({ findings }: VerifyReport): void {
+export function refuseManifest({ findings }: Pick<VerifyReport, 'findings'>): void {
   const finding = findings.find(({ severity, code }) => severity === 'error' && code.startsWith('manifest.'))
   if (finding === undefined) return
   const where = finding.part === undefined ? '' : `${escapeName(finding.part)}: `
@@ -206,7 +211,7 @@ function refuseManifest({ findings }: VerifyReport): void {
 }
 
 /** A file that is listed twice is two parts, and cannot become two different ones. */
-function refuseTwice({ parts }: Input): void {
+export function refuseTwice({ parts }: Input): void {
   const names = new Set<string>()
   for (const { name } of parts) {
     if (names.has(name)) {
@@ -220,7 +225,7 @@ function refuseTwice({ parts }: Input): void {
   }
 }
 
-function refuseRdb(part: PartReport): never {
+export function refuseRdb(part: PartReport): never {
   throw new JobError(
     'repair.rdb',
     `${escapeName(part.file)} is an RDB that servers do not load; cutting it would leave nothing of it, so it is left as it is`,
@@ -228,7 +233,7 @@ function refuseRdb(part: PartReport): never {
   )
 }
 
-function refuseEmpty({ findings }: VerifyReport): never {
+export function refuseEmpty({ findings }: Pick<VerifyReport, 'findings'>): never {
   const finding = findings.find(({ severity }) => severity === 'error')
   throw new JobError(
     'repair.empty',
@@ -263,9 +268,10 @@ export function spansOf({ part, report, action, end, reason, patches }: PartPlan
   const file = cutName(part.name, patches[0]?.offset ?? end)
   let fileOffset = 0
   const spans: Span[] = []
-  for (const { offset, end, reason, by } of patches) {
+  for (const { offset, end, reason, by, guess } of patches) {
     const replaced = by.length === 0 ? {} : { replacedBy: by.length }
-    spans.push({ part: part.name, offset, end, file, fileOffset, reason, ...replaced })
+    const guessed = guess === undefined ? {} : { guess }
+    spans.push({ part: part.name, offset, end, file, fileOffset, reason, ...replaced, ...guessed })
     fileOffset += end - offset
   }
   if (action === 'cut')

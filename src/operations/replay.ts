@@ -8,9 +8,10 @@ import type { KeptSource } from '../bytes/source.ts'
 import { Keyspace } from '../keyspace/keyspace.ts'
 import { Preamble } from '../keyspace/preamble.ts'
 import type { Rejection } from '../keyspace/rejection.ts'
-import { Replayer } from '../keyspace/replayer.ts'
+import { type OmitCommand, Replayer } from '../keyspace/replayer.ts'
 import { SHARDS } from '../keyspace/shard.ts'
 import type { RdbEvent } from '../rdb/events.ts'
+import type { TargetName } from '../rdb/targets.ts'
 import type { LongRecord } from '../resp/long-record.ts'
 import type { Batch, Oddity } from '../resp/scanner.ts'
 import { isModuleName, knownTo } from '../servers/commands.ts'
@@ -31,6 +32,10 @@ export interface ReplayOptions extends LogOptions {
   readonly skipScripts?: boolean
   /** Where reading ends, by part: 0 for those that are left out. Default: all is read. */
   readonly ends?: ReadonlyMap<Part, number>
+  /** Sees the records before they are carried out. */
+  readonly watch?: ((batch: Batch) => void) | undefined
+  /** Which commands are passed over as if they were not there; never `SELECT`, `MULTI` and the like. Default: none. */
+  readonly omit?: OmitCommand
   /** How parts are opened, which stay open until {@link Replay.close}. */
   readonly open?: (part: Part) => Promise<KeptSource>
 }
@@ -39,6 +44,8 @@ export interface ReplayOptions extends LogOptions {
 export interface Replay {
   readonly keyspace: Keyspace
   readonly server: ServerName
+  /** For whom the server that wrote the RDB part wrote; undefined where there is none, or it does not say. */
+  readonly target: TargetName | undefined
   /** Commands that were met, those without effect included. */
   readonly commands: number
   /** Commands that a server refuses as it loads. */
@@ -61,6 +68,8 @@ export interface Replay {
   readonly torn: boolean
   /** Unix seconds of the last `#TS:`, else of the time when the RDB was written. */
   readonly writtenAt: number | undefined
+  /** Behind the last command that counts: the part, the offset in it and the database that is selected there. */
+  readonly reached: { readonly part: Part; readonly offset: number; readonly db: number } | undefined
   /** Closes the parts: after that values that stand in them cannot be had. */
   close(): Promise<void>
 }
@@ -116,6 +125,7 @@ export class LogReplay implements Replay, PartVisitor {
   rejected = 0
   bytes = 0
   torn = false
+  reached: Replay['reached']
   readonly #input: Pick<Input, 'parts' | 'size' | 'findings'>
   readonly #options: ReplayOptions
   readonly #progress: ((bytes: number) => void) | undefined
@@ -195,6 +205,10 @@ export class LogReplay implements Replay, PartVisitor {
 
   get server(): ServerName {
     return this.#server.name
+  }
+
+  get target(): TargetName | undefined {
+    return this.#server.target
   }
 
   get findings(): Finding[] {
@@ -298,6 +312,7 @@ export class LogReplay implements Replay, PartVisitor {
   }
 
   records(batch: Batch): void | Promise<void> {
+    this.#options.watch?.(batch)
     const replayer = this.#enter()
     const done = replayer.records(batch)
     if (done < batch.count) return this.#recordsOfBoth(replayer, batch, done)
@@ -311,6 +326,7 @@ export class LogReplay implements Replay, PartVisitor {
   }
 
   long(record: LongRecord): void | Promise<void> {
+    this.#options.watch?.(record.asBatch())
     const replayer = this.#enter()
     if (!replayer.long(record)) return this.#longOfBoth(replayer, record)
     for (const oddity of record.oddities) this.#odd(oddity)
@@ -318,7 +334,8 @@ export class LogReplay implements Replay, PartVisitor {
 
   async #longOfBoth(replayer: Replayer, record: LongRecord): Promise<void> {
     await this.#becomeWhole(replayer)
-    this.long(record)
+    replayer.long(record)
+    for (const oddity of record.oddities) this.#odd(oddity)
   }
 
   async #becomeWhole(replayer: Replayer): Promise<void> {
@@ -355,7 +372,7 @@ export class LogReplay implements Replay, PartVisitor {
 
   /** The replayer, when the first command of a part has come. */
   #enter(): Replayer {
-    const { asOf, keyPositions } = this.#options
+    const { asOf, keyPositions, omit } = this.#options
     this.#replayer ??= new Replayer(
       this.keyspace,
       this.#server.table,
@@ -365,6 +382,7 @@ export class LogReplay implements Replay, PartVisitor {
       },
       asOf === undefined,
       keyPositions,
+      omit,
       this.#shard,
     )
     if (!this.#inCommands) this.#replayer.enter(this.#source as KeptSource)
@@ -379,6 +397,8 @@ export class LogReplay implements Replay, PartVisitor {
     const open = this.#inCommands ? (this.#replayer as Replayer).open : -1
     if (!this.#reports) return error === undefined && open < 0
     const before = this.#findings.errors
+    const offset = open >= 0 ? open : end.offset
+    this.reached = { part: this.#part, offset, db: this.#inCommands ? this.keyspace.selected : 0 }
     if (error !== undefined) this.#error(error.code, error.offset, error.message)
     else if (open >= 0)
       this.#error('transaction.torn', open, 'MULTI without EXEC up to the end: none of it counts')

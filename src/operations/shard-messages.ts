@@ -18,7 +18,7 @@ export interface HalfJob {
   readonly files: readonly SharedFile[]
   /** By part; undefined: all of it is read. */
   readonly ends: readonly (number | undefined)[]
-  readonly options: Omit<ReplayOptions, 'ends' | 'open'>
+  readonly options: Omit<ReplayOptions, 'ends' | 'open' | 'watch' | 'omit'>
 }
 
 export interface TaskCall {

@@ -88,7 +88,10 @@ async function replayHalves(
   progress: ((bytes: number) => void) | undefined,
   { least = LEAST, thread = availableParallelism() > 1, worker = workerFile() }: Sharing,
 ): Promise<Shards | undefined> {
-  if (options.open !== undefined || input.compression !== undefined) return undefined
+  // What another thread cannot be told.
+  if (options.open !== undefined || options.watch !== undefined || options.omit !== undefined)
+    return undefined
+  if (input.compression !== undefined) return undefined
   if (input.size === undefined || input.size < least) return undefined
   const files = await openFiles(input)
   if (files === undefined) return undefined
@@ -176,7 +179,7 @@ async function closeAll(files: readonly FileSource[]): Promise<void> {
 
 function jobOf(
   { parts, size }: Input,
-  { ends, open: _, ...options }: ReplayOptions,
+  { ends, open: _open, watch: _watch, omit: _omit, ...options }: ReplayOptions,
   files: readonly FileSource[],
 ): HalfJob {
   return {

@@ -82,6 +82,8 @@ export class EntryBatch {
   readonly end: Float64Array
   /** Milliseconds since 1970, or `NO_EXPIRY`. */
   readonly expireAtMs: BigInt64Array
+  /** The same as two words each: -1, -1 for `NO_EXPIRY`. */
+  readonly expiryWords: Int32Array
   /** Seconds since the last use when the file was written, or -1. Servers keep 24 bits; beyond 2^53 it is rounded. */
   readonly idle: Float64Array
   /** Logarithmic count of uses, 0 to 255, or -1. */
@@ -97,6 +99,7 @@ export class EntryBatch {
     this.value = new Float64Array(capacity)
     this.end = new Float64Array(capacity)
     this.expireAtMs = new BigInt64Array(capacity)
+    this.expiryWords = new Int32Array(this.expireAtMs.buffer)
     this.idle = new Float64Array(capacity)
     this.frequency = new Int16Array(capacity)
   }

@@ -135,6 +135,24 @@ export function isTargetName(name: string): name is TargetName {
   return Object.hasOwn(RDB_TARGETS, name)
 }
 
+const RELEASE = /^(\d+)\.(\d+)/
+
+/**
+ * The target that stands for the server which wrote a file with these fields: the newest that is not newer, and of newer
+ * ones than are known here the last. Undefined where the fields do not say, or it is older than all.
+ */
+export function targetOf(aux: ReadonlyMap<string, string>): TargetName | undefined {
+  const family = aux.has('valkey-ver') ? 'valkey' : 'redis'
+  const match = RELEASE.exec(aux.get(`${family}-ver`) ?? '')
+  if (match === null) return undefined
+  const release = Number(match[1]) * 1000 + Number(match[2])
+  return TARGET_NAMES.findLast(name => {
+    const found = RELEASE.exec(RDB_TARGETS[name].release ?? '')
+    if (RDB_TARGETS[name].family !== family || found === null) return false
+    return Number(found[1]) * 1000 + Number(found[2]) <= release
+  })
+}
+
 /** Type 22 is the first that means something else under each magic. */
 const HIGHEST_SHARED_TYPE = 21
 

@@ -39,7 +39,7 @@ const SHOWN_KEY = 64
  *
  *     new RdbWriter(target)
  *     aux …  function …
- *     (select  resize?  (entry → elements | copyEntry)…)…
+ *     (select  resize?  (entry → elements | copyEntry | copyValue | longString)…)…
  *     finish
  *
  * Its bytes are drained as they come, so that memory does not grow with the file:
@@ -135,26 +135,50 @@ export class RdbWriter {
    */
   entry(head: EntryHead, fieldsExpire?: boolean): ElementSink {
     const output = this.#output
-    const { key, expireAtMs } = head
     output.hold()
+    const typeAt = this.#head(head, STRING)
+    this.#values.start(typeAt, fieldsExpire)
+    return this.#values
+  }
+
+  /**
+   * Begins an entry whose encoded value is to be copied as it stands elsewhere, by {@link copyMore}. False, and nothing
+   * is written, where {@link copyEntry} would say so.
+   *
+   * @param magic of the file that the value comes from
+   */
+  copyValue(head: EntryHead, magic: Magic, type: number): boolean {
+    if (type === MODULE || !loadsAsItStands(this.target, magic, type)) return false
+    this.#head(head, type)
+    return true
+  }
+
+  /** Begins a string of so many bytes, which follow by {@link copyMore}: one that is too long to be held in memory. */
+  longString(head: EntryHead, length: number): void {
+    this.#head(head, STRING)
+    this.#output.length(length)
+  }
+
+  /** Writes what stands before a value; the offset of its type. */
+  #head({ key, expireAtMs, idle, frequency }: EntryHead, type: number): number {
+    const output = this.#output
     if (expireAtMs !== NO_EXPIRY) {
       output.byte(Opcode.ExpireMs)
       output.int64(expireAtMs)
     }
-    if (head.idle >= 0) {
+    if (idle >= 0) {
       output.byte(Opcode.Idle)
-      output.length(head.idle)
+      output.length(idle)
     }
-    if (head.frequency >= 0) {
+    if (frequency >= 0) {
       output.byte(Opcode.Frequency)
-      output.byte(head.frequency)
+      output.byte(frequency)
     }
     this.#keepKey(key)
     const typeAt = output.size
-    output.byte(0)
+    output.byte(type)
     output.text(key)
-    this.#values.start(typeAt, fieldsExpire)
-    return this.#values
+    return typeAt
   }
 
   /** Takes the entry back whose value did not come to its end. False when part of it was taken already. */
@@ -205,6 +229,7 @@ export class RdbWriter {
   }
 }
 
+const STRING = 0
 /** Decoded first, to see whose module it is. */
 const MODULE = 7
 

@@ -83,7 +83,7 @@ const DOLLAR_DIGIT_CRLF = DOLLAR | (CRLF << 16)
 const DOLLAR_TWO_DIGITS_CR = DOLLAR | (CR << 24)
 
 /** The number of one to nine digits before a CR LF, as servers write it; -1 for everything else. */
-function plainNumber(bytes: Uint8Array, from: number): number {
+export function plainNumber(bytes: Uint8Array, from: number): number {
   let p = from
   let value = 0
   let digit = bytes[p] - ZERO
@@ -96,7 +96,7 @@ function plainNumber(bytes: Uint8Array, from: number): number {
 }
 
 /** How many digits a number of {@link plainNumber} has; of -1, it does not matter. */
-function digitsOf(value: number): number {
+export function digitsOf(value: number): number {
   let digits = 1
   for (let limit = 10; limit <= value; limit *= 10) digits++
   return digits
@@ -126,6 +126,8 @@ export class Scanner {
   error: FormatError | undefined
   /** Arguments of a record: more are an error. For those who look at the same bytes again and again. */
   most = Number.POSITIVE_INFINITY
+  /** Whether a wrong terminator, and a header line that check-aof refuses, are errors too: nothing odd is read over. */
+  strict = false
   /** Arguments that the last {@link scan} read, those of a record that it gave up included. */
   read = 0
 
@@ -218,6 +220,13 @@ export class Scanner {
         p += size
         if (view.getInt16(p, true) !== CRLF) {
           batch.oddities.push({ code: 'resp.bulk.terminator', offset: batch.base + p, length: 2 })
+          if (this.strict) {
+            this.#fail(
+              corrupt('resp.bulk.terminator', batch.base + p, 'expected "\\r\\n" behind an argument'),
+            )
+            p = at
+            break scanning
+          }
         }
         p += 2
       }
@@ -259,6 +268,9 @@ export class Scanner {
     const result = readHeader(batch.bytes, at, end, final, prefix, batch.base)
     if (result === undefined) return undefined
     if (result instanceof Error) return this.#fail(result)
+    if (this.strict && result.oddity === 'resp.header.line') {
+      return this.#fail(corrupt(result.oddity, batch.base + at, 'expected a number and "\\r\\n"'))
+    }
     if (result.oddity !== undefined) {
       batch.oddities.push({ code: result.oddity, offset: batch.base + at, length: result.next - at })
     }

@@ -14,12 +14,38 @@ import { type ElementSink, type Kind, NO_EXPIRY, type StreamState } from './elem
 import { PendingEntries } from './pending.ts'
 import { Slice } from './slice.ts'
 
+/** Which of the commands a server knows. */
+export interface KnownCommands {
+  /** `HPEXPIREAT`: Redis 7.4, Valkey 9.0. */
+  readonly fieldExpiry: boolean
+  /** What streams and groups count besides their entries (`ENTRIESADDED`, `ENTRIESREAD`): Redis 7.0. */
+  readonly streamCounts: boolean
+  /** `FUNCTION`: Redis 7.0. */
+  readonly functions: boolean
+  /** `XNACK`, `XCFGSET`, `XIDMPRECORD`, `ARMSET`: Redis 8.6 and 8.8. */
+  readonly redis88: boolean
+  /** Is told what it cannot have, and throws. */
+  refuse(what: string): never
+}
+
+const ALL: KnownCommands = {
+  fieldExpiry: true,
+  streamCounts: true,
+  functions: true,
+  redis88: true,
+  refuse: what => {
+    throw new Error(what)
+  },
+}
+
 export interface RebuildOptions {
   /**
    * Makes of the bytes of a module's value what RESTORE takes: type, value, version and checksum. Without it keys of
    * modules cannot be rebuilt, and nothing is given for them.
    */
   readonly payload?: ((value: Uint8Array) => Uint8Array) | undefined
+  /** For whom: what not every server knows. Default: all of it. */
+  readonly known?: KnownCommands | undefined
   /** Bytes of an argument that are kept, where a line shows no more. Default: all. */
   readonly keep?: number | undefined
 }
@@ -31,10 +57,10 @@ const ITEMS = 64
 /** A command that has become so long gets no further items: 64 of them may be larger than memory. */
 const LONG_COMMAND = 1 << 20
 /** What a stream remembers of idempotent producers unless it was told otherwise, in seconds and entries. */
-const IDMP_DURATION = 100n
-const IDMP_MAXSIZE = 100n
+export const IDMP_DURATION = 100n
+export const IDMP_MAXSIZE = 100n
 /** The most that RETRYCOUNT takes. */
-const MOST_DELIVERIES = (1n << 63n) - 1n
+export const MOST_DELIVERIES = (1n << 63n) - 1n
 
 /**
  * Gives the commands that rebuild keys, which servers load without an error. The same key gives the same commands. What
@@ -50,6 +76,7 @@ const MOST_DELIVERIES = (1n << 63n) - 1n
 export class RebuildCommands implements ElementSink {
   readonly #give: (command: Command) => void
   readonly #payload: ((value: Uint8Array) => Uint8Array) | undefined
+  readonly #known: KnownCommands
   readonly #command: Command
   readonly #key: Command
   #expireAtMs = NO_EXPIRY
@@ -83,6 +110,7 @@ export class RebuildCommands implements ElementSink {
   constructor(give: (command: Command) => void, options: RebuildOptions = {}) {
     this.#give = give
     this.#payload = options.payload
+    this.#known = options.known ?? ALL
     const held = () => new Command(options.keep)
     this.#command = held()
     this.#expiry = held()
@@ -93,6 +121,7 @@ export class RebuildCommands implements ElementSink {
 
   /** Gives the command that loads a library of functions. */
   functions(source: Slice): void {
+    if (!this.#known.functions) this.#known.refuse('functions')
     const command = this.#command
     command.clear()
     command.text('FUNCTION')
@@ -163,6 +192,7 @@ export class RebuildCommands implements ElementSink {
   }
 
   state({ lastId, maxDeletedId, entriesAdded }: StreamState): void {
+    if (!this.#known.streamCounts) this.#known.refuse('what a stream counts, in commands')
     if (!this.#exists) {
       // No command makes an empty stream, but one that keeps nothing of what it adds does.
       const command = this.#start('XADD')
@@ -242,6 +272,7 @@ export class RebuildCommands implements ElementSink {
     this.#endGroup()
     // XCFGSET takes no zeros, which a stream has that was never told.
     if ((duration === IDMP_DURATION && limit === IDMP_MAXSIZE) || duration === 0n || limit === 0n) return
+    if (!this.#known.redis88) this.#known.refuse('what a stream remembers of idempotent producers')
     const command = this.#start('XCFGSET')
     command.text('IDMP-DURATION')
     command.integer(duration)
@@ -259,6 +290,7 @@ export class RebuildCommands implements ElementSink {
   }
 
   slot(index: bigint, value: Slice): void {
+    if (!this.#known.redis88) this.#known.refuse('an array')
     const command = this.#itemOf('ARMSET')
     command.integer(index)
     command.slice(value)
@@ -310,6 +342,7 @@ export class RebuildCommands implements ElementSink {
 
   /** Says when the fields of the HMSET that was given expire: of neighbours with one time in one command. */
   #expireFields(): void {
+    if (!this.#known.fieldExpiry) this.#known.refuse('fields that expire')
     this.#expiringFields = false
     const times = this.#fieldExpiries
     const fields = (this.#command.count - HMSET_FIELDS) / 2
@@ -341,6 +374,7 @@ export class RebuildCommands implements ElementSink {
   #endHandedBack(): void {
     const ids = this.#handedBack
     if (ids.length === 0) return
+    if (!this.#known.redis88) this.#known.refuse('pending entries that were handed back')
     const command = this.#start('XNACK')
     command.copy(this.#group, 0)
     command.text('FAIL')
@@ -361,6 +395,8 @@ export class RebuildCommands implements ElementSink {
 
   #endStream(): void {
     this.#endGroup()
+    if (this.#produced.length > 0 && !this.#known.redis88)
+      this.#known.refuse('what a stream remembers of idempotent producers')
     for (const [producer, id, ms, seq] of this.#produced) {
       const command = this.#start('XIDMPRECORD')
       command.add(producer, 0, producer.length)

@@ -46,11 +46,22 @@ describe('what proves a boundary', () => {
     expect(find(concat('x', ...times(3, SET), PING, SET), 0, false).at).toBe(1)
   })
 
+  it('is two, and the header and name of a third', () => {
+    expect(find(concat('x', SET, SET, '*3\r\n$3\r\nSET\r\n$99\r\n')).at).toBe(1)
+    expect(find(concat('x', SET, SET, '*3\r\n$3\r\nSET\r\n?')).at).toBe(1)
+    for (const third of [
+      '*3\r\n$3\r\nSETxx',
+      '*3\r\n$3\r\nSEX\r\n',
+      '*9\r\n$3\r\nGET\r\n',
+      '*3\r\n$3\r\nSE',
+      '*3\r\n',
+    ])
+      expect(find(concat('x', SET, SET, third)).at, third).toBe(-1)
+  })
+
   it('is not two, or one', () => {
-    for (const count of [1, 2]) {
-      expect(find(concat('x', ...times(count, SET), '?')).at).toBe(-1)
-      expect(find(concat('x', ...times(count, SET), '*3\r\n$3\r\nSET\r\n$99\r\n')).at).toBe(-1)
-    }
+    for (const count of [1, 2]) expect(find(concat('x', ...times(count, SET), '?')).at).toBe(-1)
+    expect(find(concat('x', SET, '*3\r\n$3\r\nSET\r\n$99\r\n')).at).toBe(-1)
   })
 
   it('is two, or one, when the data ends exactly there', () => {

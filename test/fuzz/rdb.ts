@@ -14,9 +14,13 @@ import { BufferSource } from '../../src/bytes/source.ts'
 import { Window } from '../../src/bytes/window.ts'
 import type { Io } from '../../src/cli/io.ts'
 import { main } from '../../src/cli/main.ts'
+import type { Cell } from '../../src/keyspace/cells.ts'
+import { Keyspace } from '../../src/keyspace/keyspace.ts'
+import { Preamble } from '../../src/keyspace/preamble.ts'
 import { EntryReader } from '../../src/rdb/entries.ts'
 import { RdbWalk } from '../../src/rdb/walk.ts'
 import { SERVERS } from '../../src/servers/servers.ts'
+import { answersOf, decodeAll } from '../keyspace/replaying.ts'
 import { fileOf, VALUE_CASES } from '../operations/value-cases.ts'
 import { Calls } from '../rdb/calls.ts'
 import { around, VALUES } from '../rdb/values.ts'
@@ -143,6 +147,7 @@ function readers(path: string): Record<string, (input: Buffer, random: Random) =
     }
   return {
     values: readValues,
+    keyspace: loadKeyspace,
     verify: command('verify', '--json'),
     print: command('print', '--full'),
     'print, jsonl': command('print', '--format', 'jsonl'),
@@ -169,6 +174,35 @@ async function readValues(input: Buffer, random: Random): Promise<void> {
     random() < 0.5 ? {} : { most: Math.floor(random() * 100) },
   )
   for (let event = await walk.next(); event !== undefined; event = await walk.next()) reader.event(event)
+}
+
+/** Puts it into a keyspace: what stays encoded there can be decoded, now and later, and is the same then. */
+async function loadKeyspace(input: Buffer, random: Random): Promise<void> {
+  const chunk = random() < 0.5 ? 1 << 8 : 1 << 16
+  const source = new BufferSource(input)
+  const keyspace = new Keyspace({ databases: 16, server: 'redis-8.0' })
+  const preamble = new Preamble(keyspace, keyspace.store.extents.add(source), {
+    damaged() {},
+    duplicate() {},
+    refused() {},
+  })
+  const walk = new RdbWalk(new Window(source, chunk), { values: true })
+  for (let event = await walk.next(); event !== undefined; event = await walk.next()) preamble.event(event)
+  preamble.end()
+  const cells: Cell[] = []
+  keyspace.forEach(cell => {
+    cells.push(cell)
+  })
+  const lengths = cells.map(cell => keyspace.length(cell))
+  answersOf(keyspace)
+  decodeAll(keyspace)
+  answersOf(keyspace)
+  cells.forEach((cell, i) => {
+    const length = keyspace.length(cell)
+    // Of elements that are there twice, which servers refuse, one is left.
+    if (length > lengths[i] || (length === 0) !== (lengths[i] === 0))
+      throw new Error(`${lengths[i]} elements, and then ${length}`)
+  })
 }
 
 /** What is wrong with one of the inputs. */

@@ -20,6 +20,23 @@ export interface State {
   readonly functions: readonly string[]
 }
 
+/** How a server is set up that loads logs; what a replay does not ask for must not matter to what it has then. */
+export interface Settings {
+  readonly hllSparseMaxBytes: number
+  /** Elements and bytes up to which it packs hashes, sets and lists. */
+  readonly packs: number
+}
+
+const DEFAULTS: Settings = { hllSparseMaxBytes: 3000, packs: 128 }
+
+function argsOf({ hllSparseMaxBytes, packs }: Settings): string[] {
+  const packing = ['hash-max-listpack-entries', 'hash-max-listpack-value', 'set-max-intset-entries']
+  return [
+    ...['--hll-sparse-max-bytes', String(hllSparseMaxBytes), '--list-max-listpack-size', String(packs)],
+    ...packing.flatMap(name => [`--${name}`, String(packs)]),
+  ]
+}
+
 /** A server that loads one log after the other, without being started anew: a hundred times as fast. */
 export class Reloader {
   /** Logs that it did not load, or over which it died. */
@@ -27,15 +44,22 @@ export class Reloader {
   /** Logs that it loaded. */
   loads = 0
   readonly server: Server
+  readonly settings: Settings
   #running: Loaded | undefined
 
-  constructor(server: Server) {
+  constructor(server: Server, settings: Settings = DEFAULTS) {
     this.server = server
+    this.settings = settings
+  }
+
+  /** A fresh start with the log. */
+  start(log: Log): Promise<Loaded> {
+    return this.server.load(filesOf(log), { args: argsOf(this.settings) })
   }
 
   /** What the server has when it has loaded the log; undefined when it cannot. */
   async state(log: Log): Promise<State | undefined> {
-    this.#running ??= await this.server.load(Buffer.alloc(0))
+    this.#running ??= await this.start([appended(Buffer.alloc(0))])
     const { folder } = this.#running
     for (const [name, bytes] of Object.entries(filesOf(log)))
       writeFileSync(join(folder, 'appendonlydir', name), bytes)
@@ -71,9 +95,11 @@ interface Ours extends State {
   readonly rejected: readonly string[]
 }
 
-async function ours(server: Server, log: Log, torn = false): Promise<Ours> {
+async function ours({ server, settings }: Reloader, log: Log, torn = false): Promise<Ours> {
   const parts = log.map(({ bytes }) => bytes)
-  const { keyspace, rejected, unsupported } = await replayParts(parts, { server: server.name, torn })
+  const { hllSparseMaxBytes } = settings
+  const options = { server: server.name, torn, hllSparseMaxBytes }
+  const { keyspace, rejected, unsupported } = await replayParts(parts, options)
   if (unsupported.length > 0) throw new Error(`no handler for ${[...new Set(unsupported)].join(', ')}`)
   return {
     digest: digestOf(keyspace, server.name),
@@ -83,15 +109,8 @@ async function ours(server: Server, log: Log, torn = false): Promise<Ours> {
   }
 }
 
-/** Zeros without their signs, and consumers without their times. */
+/** Consumers without their times. */
 function comparable(answer: Answer | undefined): Answer | undefined {
-  if (answer?.kind === 'zset') {
-    const value = answer.value.map(([member, score]): [string, string] => [
-      member,
-      score === '-0' ? '0' : score,
-    ])
-    return { ...answer, value }
-  }
   if (answer?.kind === 'stream') {
     const groups = answer.value.groups.map(group => ({
       ...group,
@@ -103,7 +122,7 @@ function comparable(answer: Answer | undefined): Answer | undefined {
 }
 
 /** Keys of which it is not the same, in words; and what else. */
-function differences(mine: State, theirs: State): string[] {
+export function differences(mine: State, theirs: State): string[] {
   const found: string[] = []
   for (const place of new Set([...mine.answers.keys(), ...theirs.answers.keys()])) {
     const [a, b] = [mine.answers.get(place), theirs.answers.get(place)].map(comparable)
@@ -153,7 +172,7 @@ function byState(reloader: Reloader): Oracle {
     const theirs = await reloader.state(log)
     if (theirs === undefined) return undefined
     try {
-      const found = differences(await ours(reloader.server, log), theirs)
+      const found = differences(await ours(reloader, log), theirs)
       return found.length === 0 ? undefined : found.slice(0, 3).join('\n')
     } catch (error) {
       return `the replay fails: ${(error as Error).stack}`
@@ -165,13 +184,14 @@ const COMPLAINT =
   /is sending an error to its AOF-loading-client: '-?(.*)' after processing the command '(.*)'$/
 
 /** The same in a fresh start, with the commands that are refused, and what the server answers to questions. */
-function byStart(server: Server): Oracle {
+function byStart(reloader: Reloader): Oracle {
+  const { server } = reloader
   return async log => {
-    const loaded = await server.load(filesOf(log))
+    const loaded = await reloader.start(log)
     try {
       if (!loaded.started) return undefined
       const theirs = await stateOf(loaded)
-      const mine = await ours(server, log)
+      const mine = await ours(reloader, log)
       const found = differences(mine, theirs)
       if (found.length === 0) found.push(...(await unlikeAnswers(server, loaded, mine)))
       const refused = loaded.errors.flatMap(line => {
@@ -240,7 +260,7 @@ export async function check(reloader: Reloader, log: Log, options: CheckOptions)
   const { random } = options
   const { server } = reloader
   let compared = 0
-  const start = byStart(server)
+  const start = byStart(reloader)
   const reload = byState(reloader)
   compared++
   if ((await start(log)) !== undefined) {
@@ -258,7 +278,7 @@ export async function check(reloader: Reloader, log: Log, options: CheckOptions)
       return { failure: await explain(server, reload, cut, options), compared }
   }
   for (let i = 0; i < options.tornCuts; i++) {
-    const failure = await tornCut(server, cutAt(log, random(last.bytes.length)))
+    const failure = await tornCut(reloader, cutAt(log, random(last.bytes.length)))
     compared++
     if (failure !== undefined) return { failure, compared }
   }
@@ -270,12 +290,13 @@ function cutAt(log: Log, end: number): Log {
   return [...log.slice(0, -1), { ...last, bytes: last.bytes.subarray(0, end) }]
 }
 
-async function tornCut(server: Server, log: Log): Promise<string | undefined> {
-  const loaded = await server.load(filesOf(log))
+async function tornCut(reloader: Reloader, log: Log): Promise<string | undefined> {
+  const { server } = reloader
+  const loaded = await reloader.start(log)
   try {
     // A cut inside an RDB.
     if (!loaded.started) return undefined
-    const found = differences(await ours(server, log, true), await stateOf(loaded))
+    const found = differences(await ours(reloader, log, true), await stateOf(loaded))
     if (found.length === 0) return undefined
     return `${server.name} differs when the log is cut at ${log.at(-1)?.bytes.length}:\n${found.join('\n')}\n${keep(log)}`
   } finally {
@@ -289,7 +310,7 @@ export async function shrinkKept(server: Server, folder: string, patience: numbe
   try {
     const log = readParts(folder)
     const reload = byState(reloader)
-    const oracle = (await reload(log)) === undefined ? byStart(server) : reload
+    const oracle = (await reload(log)) === undefined ? byStart(reloader) : reload
     return (await shrink(oracle, log, performance.now() + patience * 1000)).join('\n')
   } finally {
     await reloader.stop()

@@ -34,7 +34,10 @@ export function leftOut(server: Server): readonly string[] {
   return new Generator({ server: server.name, seed: 1, live: true }).missing
 }
 
-/** One log that is made up, and some that a server writes: with and without preambles, as a primary and as a replica. */
+/**
+ * One log that is made up, and some that a server writes: with and without preambles, as a primary and as a replica; and
+ * made up commands behind the base of a server, whose values they find as they were saved.
+ */
 export async function compareRound(server: Server, round: Round): Promise<Compared> {
   const { seed } = round
   const random = generator(seed ^ 0x5eed)
@@ -47,8 +50,10 @@ export async function compareRound(server: Server, round: Round): Promise<Compar
     async () => [madeUp(server, round)],
     () => written(server, course(true, flip)),
     () => written(server, course(false, !flip)),
+    async () => behindBase(server, round, await written(server, course(true, flip))),
   ]
-  const reloader = new Reloader(server)
+  const hllSparseMaxBytes = [3000, 3000, 0, 200, 16_000][random(5)]
+  const reloader = new Reloader(server, { hllSparseMaxBytes, packs: [128, 0, 1, 16, 1000][random(5)] })
   const sum = { logs: 0, commands: 0, compared: 0 }
   try {
     for (const source of sources) {
@@ -65,6 +70,13 @@ export async function compareRound(server: Server, round: Round): Promise<Compar
     await reloader.stop()
   }
   return { ...sum, failure: undefined, deaths: reloader.failures }
+}
+
+/** Other commands of the same kinds behind the last base that the logs have. */
+function behindBase(server: Server, round: Round, logs: readonly Log[]): Log[] {
+  const base = logs.findLast(([first]) => first.name.endsWith('.base.rdb'))?.[0]
+  if (base === undefined) return []
+  return [[base, ...madeUp(server, { ...round, seed: round.seed ^ 0xba5e })]]
 }
 
 function commandsIn(log: Log): number {

@@ -13,7 +13,7 @@ it.each([0, 1_000_000])(
   expected => {
     const random = generator(2)
     const cells = new Cells()
-    const table = new KeyTable(cells, expected)
+    const table = new KeyTable(expected)
     const kept: { hash: number; cell: Cell }[] = []
     const gone: { hash: number; cell: Cell }[] = []
     for (let i = 0; i < 100_000; i++) {
@@ -41,7 +41,7 @@ it.each([0, 1_000_000])(
 
 it('holds thousands of keys of one hash', () => {
   const cells = new Cells()
-  const table = new KeyTable(cells, 0)
+  const table = new KeyTable(0)
   const same = Array.from({ length: 20_000 }, () => cells.allocate())
   for (const cell of same) {
     cells.words[segmentOfCell(cell)][wordOf(cell) + Word.Hash] = 0x1234

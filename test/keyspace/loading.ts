@@ -7,18 +7,21 @@ export type Command = readonly (string | Uint8Array | number)[]
 const COMPLAINT =
   /is sending an error to its AOF-loading-client: '-?(.*)' after processing the command '(.*)'$/
 
+const NO_BYTES = new Uint8Array(0)
+
 export interface Difference {
   digests: [ours: string, theirs: string]
   /** Rejected commands, in order, where the lists differ. */
   rejected: [ours: string[], theirs: string[]]
 }
 
-/** Lets a server and the keyspace load the same commands; what differs, if anything. */
+/** Lets a server and the keyspace load the same commands, behind a preamble or none; what differs, if anything. */
 export async function difference(
   server: Server,
   commands: readonly Command[],
+  preamble: Uint8Array = NO_BYTES,
 ): Promise<Difference | undefined> {
-  const log = Buffer.concat(commands.map(encodeCommand))
+  const log = Buffer.concat([preamble, ...commands.map(encodeCommand)])
   const loaded = await server.load(log)
   let theirs: string
   if (!loaded.started) throw new Error(`${server.name} does not start: ${loaded.log.slice(-3000)}`)
@@ -44,14 +47,18 @@ function withoutCode(complaint: string): string {
 }
 
 /** Finds the command after which a server and the keyspace differ first, and fails with it. */
-export async function expectSame(server: Server, commands: readonly Command[]): Promise<void> {
-  let found = await difference(server, commands)
+export async function expectSame(
+  server: Server,
+  commands: readonly Command[],
+  preamble: Uint8Array = NO_BYTES,
+): Promise<void> {
+  let found = await difference(server, commands, preamble)
   if (found === undefined) return
   let good = 0
   let bad = commands.length
   while (bad - good > 1) {
     const middle = (good + bad) >>> 1
-    const nearer = await difference(server, commands.slice(0, middle))
+    const nearer = await difference(server, commands.slice(0, middle), preamble)
     if (nearer === undefined) good = middle
     else {
       bad = middle

@@ -154,6 +154,10 @@ const THRESHOLDS = [
     'hash-max-listpack-value',
     'zset-max-listpack-value',
     'stream-node-max-entries',
+    'stream-node-max-bytes',
+    'list-max-listpack-size',
+    'list-compress-depth',
+    'hll-sparse-max-bytes',
   ],
 ]
 
@@ -254,12 +258,26 @@ class Driver {
     const { only } = this.#course
     if (only !== undefined && !only.test('restore')) return 0
     const random = this.#random
+    if (random(20) === 0) {
+      const libraries = (await this.#client.query('FUNCTION', 'DUMP')) as Buffer
+      if (random(2) === 0) await this.#client.query(...this.#generator.command())
+      await this.#client.query('FUNCTION', 'RESTORE', libraries, ['FLUSH', 'REPLACE', 'append'][random(3)])
+      return 1
+    }
     const payload = await this.#client.query('DUMP', `${'snbplhezgx'[random(10)]}${random(4)}`)
     if (!(payload instanceof Uint8Array)) return 0
     const [ttl, ...options] = [['0'], ['100000'], ['2000000001234', 'ABSTTL'], ['1', 'ABSTTL']][random(4)]
     const replace = random(4) > 0 ? ['REPLACE'] : []
     const key = `${'snbplhezgx'[random(10)]}${random(4)}`
-    await this.#client.query('RESTORE', key, ttl, payload, ...options, ...replace)
+    const name = random(6) === 0 ? 'RESTORE-ASKING' : 'RESTORE'
+    const age =
+      random(6) === 0
+        ? [
+            ['IDLETIME', '100'],
+            ['FREQ', '7'],
+          ][random(2)]
+        : []
+    await this.#client.query(name, key, ttl, payload, ...options, ...replace, ...age)
     return 1
   }
 

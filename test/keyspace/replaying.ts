@@ -5,6 +5,8 @@ import { Argument } from '../../src/keyspace/argument.ts'
 import { Keyspace, KIND_NAMES } from '../../src/keyspace/keyspace.ts'
 import { Preamble } from '../../src/keyspace/preamble.ts'
 import { Replayer } from '../../src/keyspace/replayer.ts'
+import type { RdbTarget } from '../../src/rdb/targets.ts'
+import { RdbWriter, type WriteOptions } from '../../src/rdb/writer.ts'
 import { CommandTable } from '../../src/servers/commands.ts'
 import type { ServerName } from '../../src/servers/servers.ts'
 import { KeyspaceDigest } from '../../src/values/digest.ts'
@@ -29,6 +31,8 @@ export interface ReplayOptions {
   /** Further names of commands. */
   readonly allow?: readonly string[]
   readonly hllSparseMaxBytes?: number
+  /** Whether values of an RDB are decoded at once, and none stays encoded. */
+  readonly decoded?: boolean
 }
 
 /** Replays one part. */
@@ -39,7 +43,14 @@ export function replay(log: Uint8Array, options: ReplayOptions = {}): Promise<Re
 /** Replays parts, one behind the other, each with or without an RDB at its beginning. */
 export async function replayParts(
   parts: readonly Uint8Array[],
-  { server = 'valkey-9.1', chunk, torn = false, allow, hllSparseMaxBytes = 3000 }: ReplayOptions = {},
+  {
+    server = 'valkey-9.1',
+    chunk,
+    torn = false,
+    allow,
+    hllSparseMaxBytes = 3000,
+    decoded = false,
+  }: ReplayOptions = {},
 ): Promise<Replayed> {
   const rejected: string[] = []
   const unsupported: string[] = []
@@ -73,8 +84,36 @@ export async function replayParts(
     )
     if (end.error !== undefined && !(torn && end.error.kind === 'torn')) throw end.error
     preamble.end()
+    if (decoded) decodeAll(keyspace)
   }
   return { keyspace, replayer, rejected, unsupported }
+}
+
+/** Asks for the value of every key. */
+export function decodeAll(keyspace: Keyspace): void {
+  const key = new Argument()
+  keyspace.forEach(cell => {
+    keyspace.key(cell, key)
+    keyspace.find(new Argument().of(key.copy()), keyspace.database(cell))
+  })
+}
+
+/** The keyspace as an RDB. */
+export function rdbOf(keyspace: Keyspace, target: RdbTarget, options: WriteOptions = {}): Buffer {
+  const writer = new RdbWriter(target, options)
+  const key = new Slice()
+  for (let db = 0; db < keyspace.databases; db++) {
+    if (keyspace.count(db) === 0) continue
+    writer.select(db)
+    keyspace.forEach(cell => {
+      if (keyspace.database(cell) !== db) return
+      keyspace.key(cell, key)
+      const head = { key, expireAtMs: keyspace.expiry(cell), idle: -1, frequency: -1 }
+      keyspace.emit(cell, writer.entry(head))
+    })
+  }
+  writer.finish()
+  return Buffer.from(writer.take())
 }
 
 export function digestOf(keyspace: Keyspace, server: ServerName): string {

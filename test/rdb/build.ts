@@ -77,13 +77,14 @@ export const aux = (name: string, value: string): Buffer => bytes(250, str(name)
 /** An entry: type, key, encoded value. */
 export const entry = (type: number, key: string, ...value: Piece[]): Buffer => bytes(type, str(key), value)
 
-/** A listpack of numbers up to 127 and of strings of less than 64 bytes. */
+/** A listpack of numbers up to 127 and of strings of less than 126 bytes. */
 export function listpack(...items: string[]): Buffer {
   const body = items.map(item => {
     if (/^\d+$/.test(item) && Number(item) < 128) return bytes(Number(item), 1)
     const text = Buffer.from(item)
-    if (text.length >= 64) throw new RangeError('too long for this helper')
-    return bytes(0x80 | text.length, text, 1 + text.length)
+    if (text.length < 64) return bytes(0x80 | text.length, text, 1 + text.length)
+    if (text.length >= 126) throw new RangeError('too long for this helper')
+    return bytes(0xe0, text.length, text, 2 + text.length)
   })
   const content = Buffer.concat(body)
   const buffer = Buffer.alloc(6)

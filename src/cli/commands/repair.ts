@@ -1,5 +1,5 @@
 import { type Input, openPart, type Part, resolveInput } from '../../aof/parts.ts'
-import { escapeName, quoteForShell } from '../../bytes/escape.ts'
+import { escapeName, quoteBytes, quoteForShell } from '../../bytes/escape.ts'
 import { formatBytes, plural } from '../../bytes/figures.ts'
 import type { Source } from '../../bytes/source.ts'
 import {
@@ -11,11 +11,14 @@ import {
   type RepairPlan,
   type Span,
 } from '../../operations/repair.ts'
+import { planSalvageRepair } from '../../operations/repair-salvage.ts'
 import { type WriteResult, writeRepair } from '../../operations/repair-write.ts'
+import type { Guess, SalvageFigures } from '../../operations/salvage.ts'
 import { defineCommand } from '../define.ts'
 import { Exit } from '../exit.ts'
 import type { Io } from '../io.ts'
 import {
+  choice,
   flag,
   lastGiven,
   logOptions,
@@ -27,7 +30,7 @@ import {
   word,
 } from '../options.ts'
 import { renderVerdict } from '../render/findings.ts'
-import { jsonName, toJson } from '../render/json.ts'
+import { jsonBytes, jsonName, toJson } from '../render/json.ts'
 import { startProgress } from '../render/progress.ts'
 import { repeated } from '../repeated.ts'
 
@@ -35,11 +38,13 @@ export const repair = defineCommand({
   command: 'repair <path>',
   describe: 'Cut what servers do not load, and keep what was cut',
   epilogue: `Each part is cut where verify says that it is valid up to. What is cut is kept beside the result, as PART.cut-OFFSET; parts behind a cut leave the log, and are kept as PART.dropped.
+With --salvage nothing is cut: each damaged span is skipped, up to the next place that is provably the beginning of a command, and all that is sound on both sides stays, later parts too. What is skipped is kept in PART.cut-OFFSET as well.
 Exit status: 0 the result loads, 1 with --dry-run: there is something to cut, 2 refused or not possible; nothing was changed then.`,
   examples: [
     ['aofkit repair PATH --dry-run', 'what would be kept, and what lost'],
     ['aofkit repair PATH --output repaired', 'the source stays as it is'],
     ['aofkit repair /var/lib/redis --in-place', 'the old file is kept as NAME.old'],
+    ['aofkit repair PATH --salvage --dry-run', 'what skipping the damage would keep, and what lose'],
   ],
   options: {
     output: word('Write the result here: a file, or for a multi-part log a folder'),
@@ -50,6 +55,8 @@ Exit status: 0 the result loads, 1 with --dry-run: there is something to cut, 2 
     'keep-later-parts': flag('Parts behind one that is cut stay in the log'),
     'allow-empty': flag('Cut even if nothing is left'),
     normalize: flag('Also write what is merely damaged in the form that servers write'),
+    salvage: flag('Skip what is damaged, and keep what is sound behind it'),
+    'after-gap': word('With --salvage, where a SELECT may be lost: carry-on (default), or skip-until-select'),
     'max-loss': word('Refuse to cut more than SIZE or PERCENT'),
     ...logOptions,
     ...outputOptions,
@@ -66,12 +73,28 @@ Exit status: 0 the result loads, 1 with --dry-run: there is something to cut, 2 
       normalize: args.normalize === true,
       maxLoss: sizeOrShare('max-loss', args['max-loss']),
     }
+    const afterGap = choice('after-gap', args['after-gap'], ['carry-on', 'skip-until-select'])
+    const salvage = args.salvage === true
+    if (salvage && options.normalize) {
+      throw usage(
+        '--salvage skips what --normalize would mend: first --normalize, then --salvage, or only one of them',
+      )
+    }
+    if (!salvage && afterGap === 'skip-until-select') throw usage('--after-gap goes with --salvage')
     const input = await resolveInput(args.path)
     if (args['in-place'] === true) refuseInPlace(input)
     const sources = new Sources()
     const bar = startProgress(io, args.progress, input.size)
     try {
-      const plan = await planRepair(input, options, sources.open, done => bar.update(done))
+      const told = (done: number) => bar.update(done)
+      const plan = salvage
+        ? await planSalvageRepair(
+            input,
+            { ...options, skipUntilSelect: afterGap === 'skip-until-select' },
+            sources.open,
+            told,
+          )
+        : await planRepair(input, options, sources.open, told)
       bar.stop()
       if (dryRun) {
         const spans = plannedSpans(plan)
@@ -79,7 +102,15 @@ Exit status: 0 the result loads, 1 with --dry-run: there is something to cut, 2 
         io.out(
           args.json === true
             ? jsonReport(plan, spans, null)
-            : dryRunReport(args.path, plan, shown, repeated(args, REPEATED), io),
+            : plan.salvaged !== undefined
+              ? salvageReport(
+                  plan,
+                  plan.salvaged,
+                  spans,
+                  io,
+                  nextOfDryRun(args.path, plan, repeated(args, REPEATED), io),
+                )
+              : dryRunReport(args.path, plan, shown, repeated(args, REPEATED), io),
         )
         return plan.changes ? Exit.Damaged : Exit.Ok
       }
@@ -87,7 +118,7 @@ Exit status: 0 the result loads, 1 with --dry-run: there is something to cut, 2 
         io.out(
           args.json === true
             ? jsonReport(plan, [], input.path)
-            : `${renderVerdict(plan.report.verdict, io.style)}: nothing to cut; nothing was changed.\n`,
+            : `${renderVerdict(plan.report.verdict, io.style)}: nothing to ${salvage ? 'skip' : 'cut'}; nothing was changed.\n`,
         )
         return Exit.Ok
       }
@@ -97,7 +128,9 @@ Exit status: 0 the result loads, 1 with --dry-run: there is something to cut, 2 
       io.out(
         args.json === true
           ? jsonReport(plan, result.spans, result.output, result.backups)
-          : textReport(plan, result, io),
+          : plan.salvaged !== undefined
+            ? salvageReport(plan, plan.salvaged, result.spans, io, nextOfSalvage(result, io))
+            : textReport(plan, result, io),
       )
       return Exit.Ok
     } finally {
@@ -164,7 +197,7 @@ function rewound(source: Source): Source {
 }
 
 function jsonReport(
-  { report, kept, cut }: RepairPlan,
+  { report, kept, cut, salvaged }: RepairPlan,
   spans: readonly Span[],
   output: string | null,
   backups: readonly string[] = [],
@@ -173,8 +206,23 @@ function jsonReport(
     verdict: report.verdict,
     kept,
     cut,
-    spans: spans.map(span => ({ ...span, part: jsonName(span.part), file: jsonName(span.file) })),
+    spans: spans.map(({ guess, ...span }) => ({
+      ...span,
+      part: jsonName(span.part),
+      file: jsonName(span.file),
+      ...(guess === undefined ? {} : { guess: jsonGuess(guess) }),
+    })),
     output: output === null ? null : jsonName(output),
+    ...(salvaged === undefined
+      ? {}
+      : {
+          commands: salvaged.commands,
+          commandsDropped: salvaged.dropped,
+          gaps: salvaged.gaps,
+          keysAffected: [...salvaged.affected.keys.values()].map(jsonBytes),
+          counters: [...salvaged.affected.counters.values()].map(jsonBytes),
+          ...(salvaged.affected.more ? { moreKeys: true } : {}),
+        }),
     ...(backups.length === 0 ? {} : { backups: backups.map(jsonName) }),
   })
 }
@@ -208,6 +256,8 @@ const REPEATED = [
   'keep-later-parts',
   'allow-empty',
   'normalize',
+  'salvage',
+  'after-gap',
   'max-loss',
 ] as const
 
@@ -246,10 +296,77 @@ function dryRunReport(
   lines.push(
     `Keeps ${exactBytes(kept)}, cuts ${exactBytes(cut)}${report.behind === undefined ? '' : `, with ${plural(report.behind.commands, 'whole command')} behind the damage`}.`,
   )
+  lines.push(nextOfDryRun(path, plan, options, io))
+  return `${lines.join('\n')}\n`
+}
+
+function nextOfDryRun(path: string, plan: RepairPlan, options: string, { style }: Io): string {
   const inPlace = plan.input.compression === undefined && plan.input.size !== undefined
   const call = style.bold(`aofkit repair ${quoteForShell(path)}${options} --output DEST`)
-  lines.push(`Next: ${call}${inPlace ? ', or --in-place, which keeps the old file as NAME.old' : ''}`)
+  return `Next: ${call}${inPlace ? ', or --in-place, which keeps the old file as NAME.old' : ''}`
+}
+
+function nextOfSalvage({ output, backups }: WriteResult, { style }: Io): string {
+  const kept = backups.map(backup => `  what was replaced is kept as ${escapeName(backup)}\n`)
+  return `${style.green('done')}: ${escapeName(output)}\n${kept.join('')}Next: ${style.bold(`aofkit verify ${quoteForShell(output)}`)}`
+}
+
+/** What a salvage skips, what it keeps, and what nobody can know. */
+function salvageReport(
+  plan: RepairPlan,
+  salvaged: SalvageFigures,
+  spans: readonly Span[],
+  { style }: Io,
+  next: string,
+): string {
+  const { report, kept, cut, changes } = plan
+  const lines = [`${style.bold(renderVerdict(report.verdict, style))}`]
+  if (!changes) return `${lines[0]}: nothing to skip.\n`
+  for (const { part, offset, end, file, fileOffset, reason, guess } of spans.slice(0, LISTED)) {
+    lines.push(
+      `  ${escapeName(part)}:${offset}-${end} ${style.yellow('skipped')}: ${exactBytes(end - offset)}, ${reason}${guess === undefined ? '' : `, ${shownGuess(guess)}`}; kept in ${escapeName(file)}${fileOffset > 0 ? ` at ${fileOffset}` : ''}`,
+    )
+  }
+  if (spans.length > LISTED)
+    lines.push(`  and ${plural(spans.length - LISTED, 'span')} more; --json lists them all`)
+  const { commands, dropped, gaps, affected } = salvaged
+  lines.push(
+    `Keeps ${plural(commands, 'command')}, ${exactBytes(kept)}; skips ${plural(spans.length, 'span')}, ${exactBytes(cut)} (${((100 * cut) / Math.max(1, report.bytes)).toFixed(2)} %)${dropped === 0 ? '' : `, with ${plural(dropped, 'whole command')} of broken transactions or refused by servers`}.`,
+  )
+  if (gaps > 0) {
+    lines.push(
+      `Not known behind ${gaps === 1 ? 'the gap' : `each of ${gaps} gaps`}: whether a SELECT was lost; commands go to the database that was selected before.`,
+    )
+  }
+  const keys = [...affected.keys.values()]
+  if (keys.length > 0) {
+    lines.push(
+      `Keys known to be affected: ${affected.more ? 'more than ' : ''}${keys.length}: ${shownKeys(keys)}`,
+    )
+  }
+  const counters = [...affected.counters.values()]
+  if (counters.length > 0) {
+    lines.push(`Missed a change that later ones build on (INCR, RPUSH, …): ${shownKeys(counters)}`)
+  }
+  lines.push(next)
   return `${lines.join('\n')}\n`
+}
+
+function shownGuess({ command, key }: Guess): string {
+  const name = command.toUpperCase().replace('|', ' ')
+  return key === undefined ? name : `${name} ${quoteBytes(key, SHOWN_KEY)}`
+}
+
+function shownKeys(keys: readonly Uint8Array[]): string {
+  const shown = keys.slice(0, LISTED).map(key => quoteBytes(key, SHOWN_KEY))
+  return keys.length > LISTED ? `${shown.join(', ')}, …` : shown.join(', ')
+}
+
+/** Bytes of a key that text shows. */
+const SHOWN_KEY = 60
+
+function jsonGuess({ command, key }: Guess): unknown {
+  return { command, ...(key === undefined ? {} : { key: jsonBytes(key) }) }
 }
 
 function textReport(plan: RepairPlan, { output, spans, backups }: WriteResult, io: Io): string {

@@ -1,13 +1,5 @@
-import { escapeInto } from '../../bytes/escape.ts'
+import { escapeInto, wordInto } from '../../bytes/escape.ts'
 import { TERMINATOR } from '../../resp/writer.ts'
-
-/** Bytes that need no quotes: what keys, numbers and names are mostly made of. */
-const PLAIN = new Uint8Array(256)
-for (const byte of Buffer.from(
-  'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:.@{}/+,=%-|~^&#!',
-)) {
-  PLAIN[byte] = 1
-}
 
 /** Bytes that stand for themselves in a string of JSON, and are one character each. */
 const JSON_PLAIN = new Uint8Array(256).fill(1, 0x20, 0x7f)
@@ -124,19 +116,14 @@ export class LineWriter {
     const shown = Math.min(there, limit)
     this.#room(shown * 4 + 64)
     const buffer = this.#buffer
-    if (shown === size && size > 0) {
-      let at = this.#at
-      let i = start
-      while (i < start + size && PLAIN[bytes[i]] === 1) buffer[at++] = bytes[i++]
-      if (i === start + size) {
-        this.#at = at
-        return
-      }
+    if (shown === size) {
+      this.#at = wordInto(buffer, this.#at, bytes, start, start + size)
+      return
     }
     buffer[this.#at++] = QUOTE
     this.#at = escapeInto(buffer, this.#at, bytes, start, start + shown)
     buffer[this.#at++] = QUOTE
-    if (shown < size) this.text(`… (${size} bytes)`)
+    this.text(`… (${size} bytes)`)
   }
 
   /** `bytes[start, start + length)` as a string of JSON, if they are such bytes; whether they were. */

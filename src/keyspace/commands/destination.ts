@@ -12,7 +12,7 @@ import type { Keyspace } from '../keyspace.ts'
  * `fill` returns. Without elements there is no such key afterwards.
  */
 export function store(keyspace: Keyspace, key: Argument, kind: CellKind, fill: (cell: Cell) => void): void {
-  const before = keyspace.find(key)
+  const before = keyspace.findKey(key)
   // Out of the way, to a database that nobody can select.
   if (before !== 0) keyspace.rename(before, key, keyspace.databases)
   fill(keyspace.create(key, kind))

@@ -23,6 +23,7 @@ import { partialSort } from '../partial-sort.ts'
 import { NOT_A_FLOAT, NOT_AN_INTEGER, Rejection, SYNTAX, WRONGTYPE } from '../rejection.ts'
 import { longAt, store } from './destination.ts'
 import type { Handlers } from './handler.ts'
+import { needsUnpacked } from './zset-hints.ts'
 
 const NO_RADIUS = new Rejection('ERR need numeric radius')
 const NEGATIVE_RADIUS = new Rejection('ERR radius cannot be negative')
@@ -78,6 +79,7 @@ function geoadd(call: Call, keyspace: Keyspace): Rejection | void {
     cell = keyspace.create(key, CellKind.Zset)
   } else if (keyspace.kind(cell) !== CellKind.Zset) return WRONGTYPE
   const { zsets } = keyspace
+  if (needsUnpacked(call, keyspace, cell, first + 2, 3)) zsets.unpack(cell)
   for (let k = 0; k < scores.length; k++) {
     const member = call.at(first + 3 * k + 2)
     if ((nx || xx) && Number.isNaN(zsets.score(cell, member)) === xx) continue
@@ -303,8 +305,9 @@ function carryOut(call: Call, keyspace: Keyspace, source: Cell, search: Search):
     for (const k of chosen) {
       members.read(k, found)
       const score = search.byDistance ? members.number(k) / search.meters : scores.number(k)
-      keyspace.zsets.set(target, MEMBER.ofSlice(found), score)
+      keyspace.zsets.fill(target, MEMBER.ofSlice(found), score)
     }
+    keyspace.zsets.pack(target)
   })
 }
 

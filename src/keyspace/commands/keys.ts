@@ -7,7 +7,7 @@ import type { Handlers } from './handler.ts'
 // biome-ignore lint/suspicious/noConfusingVoidType: as Handler
 function remove(call: Call, keyspace: Keyspace): Rejection | void {
   for (let i = 1; i < call.argc; i++) {
-    const cell = keyspace.find(call.at(i))
+    const cell = keyspace.findKey(call.at(i))
     if (cell !== 0) keyspace.remove(cell)
   }
 }
@@ -34,7 +34,7 @@ function expire(call: Call, keyspace: Keyspace, form: TimeForm, name: string): R
   if (time instanceof Rejection) return time
   // Others keep such times, and take -1 for none.
   if (time < 0 && keyspace.server === 'valkey-9.1') time = 0
-  const cell = keyspace.find(call.at(1))
+  const cell = keyspace.findKey(call.at(1))
   if (cell === 0) return
   if (nx || xx || gt || lt) {
     const has = keyspace.hasExpiry(cell)
@@ -62,9 +62,9 @@ function database(call: Call, keyspace: Keyspace, i: number): number | undefined
 
 // biome-ignore lint/suspicious/noConfusingVoidType: as Handler
 function rename(call: Call, keyspace: Keyspace, onlyNew: boolean): Rejection | void {
-  const cell = keyspace.find(call.at(1))
+  const cell = keyspace.findKey(call.at(1))
   if (cell === 0) return NO_SUCH_KEY
-  const other = keyspace.find(call.at(2))
+  const other = keyspace.findKey(call.at(2))
   if (other === cell) return
   if (other !== 0) {
     if (onlyNew) return
@@ -84,7 +84,7 @@ export const KEYS: Handlers = {
   pexpireat: (call, keyspace) => expire(call, keyspace, PXAT, 'pexpireat'),
 
   persist(call, keyspace) {
-    const cell = keyspace.find(call.at(1))
+    const cell = keyspace.findKey(call.at(1))
     if (cell !== 0) keyspace.clearExpiry(cell)
   },
 
@@ -96,8 +96,8 @@ export const KEYS: Handlers = {
     if (db === undefined) return NOT_A_DB
     if (db < 0) return DB_OUT_OF_RANGE
     if (db === keyspace.selected) return SAME_OBJECT
-    const cell = keyspace.find(call.at(1))
-    if (cell === 0 || keyspace.find(call.at(1), db) !== 0) return
+    const cell = keyspace.findKey(call.at(1))
+    if (cell === 0 || keyspace.findKey(call.at(1), db) !== 0) return
     keyspace.rename(cell, call.at(1), db)
   },
 
@@ -113,10 +113,10 @@ export const KEYS: Handlers = {
         db = given
       } else return SYNTAX
     }
-    const cell = keyspace.find(call.at(1))
+    const cell = keyspace.findKey(call.at(1))
     if (db === keyspace.selected && call.at(1).equals(call.at(2))) return SAME_OBJECT
     if (cell === 0) return
-    const other = keyspace.find(call.at(2), db)
+    const other = keyspace.findKey(call.at(2), db)
     if (other !== 0) {
       if (!replace) return
       keyspace.remove(other)

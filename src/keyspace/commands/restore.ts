@@ -117,7 +117,7 @@ function fill(
 function restore(call: Call, keyspace: Keyspace): Rejection | void {
   const options = optionsOf(call)
   if (options instanceof Rejection) return options
-  const before = keyspace.find(call.at(1))
+  const before = keyspace.findKey(call.at(1))
   if (before !== 0 && !options.replace) return BUSY
   const ttl = call.int64(2)
   if (ttl === undefined) return NOT_AN_INTEGER

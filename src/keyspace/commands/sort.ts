@@ -220,6 +220,8 @@ function sort(call: Call, keyspace: Keyspace): Rejection | void {
   const cell = keyspace.find(call.at(1))
   const kind = cell === 0 ? CellKind.List : keyspace.kind(cell)
   if (kind !== CellKind.List && kind !== CellKind.Set && kind !== CellKind.Zset) return WRONGTYPE
+  // Servers take a sorted set apart for it, and leave it so.
+  if (kind === CellKind.Zset) keyspace.zsets.unpack(cell)
   const elements = elementsOf(keyspace, cell)
   const first = Math.max(0, request.offset)
   const end = request.count < 0 ? elements.length : Math.min(elements.length, first + request.count)

@@ -177,7 +177,7 @@ export const CONDITIONAL_STRINGS: Handlers = {
     }
     const { onlyNew, onlyOld, keep } = options
     if (onlyNew || onlyOld) {
-      for (let i = 2; i < behind; i += 2) if ((keyspace.find(call.at(i)) === 0) === onlyOld) return
+      for (let i = 2; i < behind; i += 2) if ((keyspace.findKey(call.at(i)) === 0) === onlyOld) return
     }
     for (let i = 2; i < behind; i += 2) {
       const cell = putString(keyspace, call.at(i), call.value(i + 1), keep)

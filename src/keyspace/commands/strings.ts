@@ -21,10 +21,11 @@ const TOO_LONG = new Rejection('ERR string exceeds maximum allowed size (proto-m
 
 /** Gives a key a string, whatever it held. */
 export function putString(keyspace: Keyspace, key: Argument, value: Argument, keepExpiry = false): Cell {
-  let cell = keyspace.find(key)
+  let cell = keyspace.findKey(key)
   if (cell === 0) cell = keyspace.create(key, CellKind.String)
   else {
-    if (keyspace.kind(cell) !== CellKind.String) keyspace.replace(cell, CellKind.String)
+    if (keyspace.kind(cell) !== CellKind.String || keyspace.isEncoded(cell))
+      keyspace.replace(cell, CellKind.String)
     if (!keepExpiry) keyspace.clearExpiry(cell)
   }
   keyspace.strings.set(cell, value)
@@ -68,7 +69,7 @@ const OFFSET_OUT_OF_RANGE = new Rejection('ERR offset is out of range')
 
 export const STRINGS: Handlers = {
   setnx(call, keyspace) {
-    if (keyspace.find(call.at(1)) === 0) putString(keyspace, call.at(1), call.value(2))
+    if (keyspace.findKey(call.at(1)) === 0) putString(keyspace, call.at(1), call.value(2))
   },
 
   getset(call, keyspace) {
@@ -89,7 +90,7 @@ export const STRINGS: Handlers = {
 
   msetnx(call, keyspace) {
     if (call.argc % 2 === 0) return new Rejection("ERR wrong number of arguments for 'msetnx' command")
-    for (let i = 1; i < call.argc; i += 2) if (keyspace.find(call.at(i)) !== 0) return
+    for (let i = 1; i < call.argc; i += 2) if (keyspace.findKey(call.at(i)) !== 0) return
     for (let i = 1; i < call.argc; i += 2) putString(keyspace, call.at(i), call.value(i + 1))
   },
 

@@ -6,6 +6,7 @@ import { parseScoreArgument } from '../doubles.ts'
 import type { Keyspace } from '../keyspace.ts'
 import type { Walk } from '../members.ts'
 import { NOT_AN_INTEGER, Rejection, SYNTAX, WRONGTYPE } from '../rejection.ts'
+import { MOST_PACKED_MEMBERS } from '../types/zsets.ts'
 import { cellsAt, longAt, store } from './destination.ts'
 import type { Handlers } from './handler.ts'
 import {
@@ -123,9 +124,10 @@ function zunionstore(call: Call, keyspace: Keyspace): Rejection | void {
         const score = Number.isNaN(weighted) ? 0 : weighted
         const member = MEMBER.ofSlice(walk.name)
         const before = zsets.score(target, member)
-        zsets.set(target, member, Number.isNaN(before) ? score : aggregate(before, score))
+        zsets.fill(target, member, Number.isNaN(before) ? score : aggregate(before, score))
       }
     }
+    zsets.pack(target)
   })
 }
 
@@ -149,8 +151,9 @@ function zinterstore(call: Call, keyspace: Keyspace): Rejection | void {
         if (Number.isNaN(other)) continue members
         score = aggregate(score, weight * (counts ? 1 : other))
       }
-      zsets.set(target, member, score)
+      zsets.fill(target, member, score)
     }
+    zsets.pack(target)
   })
 }
 
@@ -169,8 +172,9 @@ function zdiffstore(call: Call, keyspace: Keyspace): Rejection | void {
       const score = plain ? 1 : zsets.scoreOf(walk)
       const member = MEMBER.ofSlice(walk.name)
       for (const { cell } of others) if (!Number.isNaN(scoreIn(keyspace, cell, member))) continue members
-      zsets.set(target, member, score)
+      zsets.fill(target, member, score)
     }
+    zsets.pack(target)
   })
 }
 
@@ -257,8 +261,10 @@ function zrangestore(call: Call, keyspace: Keyspace): Rejection | void {
     if (source === 0) return
     const all = range(source)
     const { first, end } = by === 'RANK' ? all : limited(all, offset, count, reverse)
-    for (let rank = first; rank < end; rank++) {
-      const score = zsets.atRank(source, rank, FOUND)
+    // How many come is known only of ranks; and what is stored is not packed afterwards, so that their order counts.
+    if (by === 'RANK' && end - first > MOST_PACKED_MEMBERS) zsets.unpack(target)
+    for (let i = 0; i < end - first; i++) {
+      const score = zsets.atRank(source, reverse ? end - 1 - i : first + i, FOUND)
       zsets.set(target, MEMBER.ofSlice(FOUND), score)
     }
   })

@@ -12,6 +12,7 @@ import {
   NO_SCORE_BOUND,
   scoreBound,
 } from './zset-bounds.ts'
+import { needsUnpacked } from './zset-hints.ts'
 
 const XX_AND_NX = new Rejection('ERR XX and NX options at the same time are not compatible')
 const GT_LT_NX = new Rejection('ERR GT, LT, and/or NX options at the same time are not compatible')
@@ -51,6 +52,7 @@ function zadd(call: Call, keyspace: Keyspace): Rejection | void {
     cell = keyspace.create(key, CellKind.Zset)
   } else if (keyspace.kind(cell) !== CellKind.Zset) return WRONGTYPE
   const { zsets } = keyspace
+  if (needsUnpacked(call, keyspace, cell, first + 1, 2)) zsets.unpack(cell)
   if (!nx && !xx && !gt && !lt && !incr) {
     for (let i = first; i < call.argc; i += 2)
       zsets.set(cell, call.at(i + 1), parseScoreArgument(call.at(i), keyspace.server) as number)

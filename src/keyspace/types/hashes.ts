@@ -31,6 +31,8 @@ function putExpiry(bytes: Uint8Array, at: number, atMs: bigint): void {
 
 /** Hashes: fields with values, some of which expire. */
 export class Hashes {
+  /** Whether any field was ever given an expiry. */
+  mayExpire = false
   readonly #members: Members
   readonly #values: Values
   readonly #walk: Walk
@@ -107,6 +109,7 @@ export class Hashes {
 
   /** @param atMs `NO_EXPIRY`: never. False when there is no such field */
   setExpiry(cell: Cell, field: Argument, atMs: bigint): boolean {
+    this.mayExpire = true
     const members = this.#members
     if (!members.find(cell, field)) return false
     const at = valueAt(members.bytes, members.payload)

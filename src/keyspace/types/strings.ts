@@ -17,12 +17,18 @@ import { copyBytes } from '../texts.ts'
  */
 const Form = { Short: 0, Integer: 1, Text: 2, Extent: 3 } as const
 
-const LONGEST_SHORT = 16
+export const LONGEST_SHORT = 16
 const FORM_SHIFT = 8
 const DETAIL_SHIFT = 24
 const FORM_AND_DETAIL = 0xff00ff00 | 0
 const V = Word.Value
 const TWO_32 = 2 ** 32
+
+/** Number of the part (`Extents.add`), and the offset in it. */
+export interface Extent {
+  readonly part: number
+  readonly offset: number
+}
 
 export class Strings {
   readonly #store: Storage
@@ -239,7 +245,14 @@ export class Strings {
     words[at] = (words[at] & ~FORM_AND_DETAIL) | (form << FORM_SHIFT) | (detail << DETAIL_SHIFT)
   }
 
-  #extent(cell: Cell): { part: number; offset: number } {
+  /** Where its bytes stand in the log; undefined when it is in memory. */
+  extent(cell: Cell): Extent | undefined {
+    const words = this.#store.cells.words[segmentOfCell(cell)]
+    if (((words[wordOf(cell) + Word.Meta] >>> FORM_SHIFT) & 0xff) !== Form.Extent) return undefined
+    return this.#extent(cell)
+  }
+
+  #extent(cell: Cell): Extent {
     const words = this.#store.cells.words[segmentOfCell(cell)]
     const at = wordOf(cell) + V
     const high = words[at + 1]

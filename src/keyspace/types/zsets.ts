@@ -14,12 +14,17 @@ export const MOST_PACKED_MEMBERS = 128
 export const LONGEST_PACKED_MEMBER = 64
 
 const SCORE_SIZE = 8
+/** In the detail of the cell: that it is not packed. */
+const UNPACKED = 1 << 24
 /** The word of the value that the members leave to the type: the order, once somebody has asked for it; 0: not yet. */
 const ORDER = Word.Value + 3
 
 /**
  * Sorted sets: members with scores. Their order is kept only from the first question about ranks or ranges on: a
  * sequence (sequence.ts) of items of a score (8) and a member.
+ *
+ * Servers pack small ones, with scores as text in which a zero has no sign, until they grow; they stay unpacked when they
+ * shrink. So the cell remembers which of the two it would be, for the sake of -0.
  */
 export class Zsets {
   readonly #store: Storage
@@ -44,6 +49,27 @@ export class Zsets {
     this.#members.begin(cell)
   }
 
+  isPacked(cell: Cell): boolean {
+    return (this.#store.cells.words[segmentOfCell(cell)][wordOf(cell) + Word.Meta] & UNPACKED) === 0
+  }
+
+  /** From now on zeros keep their signs. */
+  unpack(cell: Cell): void {
+    this.#store.cells.words[segmentOfCell(cell)][wordOf(cell) + Word.Meta] |= UNPACKED
+  }
+
+  /** What was just filled, and nobody has asked for the order of, is packed if it is small enough. */
+  pack(cell: Cell): void {
+    this.unpack(cell)
+    if (this.length(cell) > MOST_PACKED_MEMBERS) return
+    const walk = this.#walk
+    for (walk.begin(cell); walk.next(); ) if (walk.name.length > LONGEST_PACKED_MEMBER) return
+    for (walk.begin(cell); walk.next(); ) {
+      if (this.scoreOf(walk) === 0) walk.view.setFloat64(walk.payload, 0, true)
+    }
+    this.#store.cells.words[segmentOfCell(cell)][wordOf(cell) + Word.Meta] &= ~UNPACKED
+  }
+
   release(cell: Cell): void {
     const order = this.#orderOf(cell)
     if (order !== 0) {
@@ -65,9 +91,13 @@ export class Zsets {
 
   /** Gives a member a score as a command does, whether it had one or not; true when it is new. */
   set(cell: Cell, member: Argument, score: number): boolean {
-    // Servers keep a small one as text, in which a zero has no sign.
-    const packed = this.length(cell) < MOST_PACKED_MEMBERS && member.length <= LONGEST_PACKED_MEMBER
-    return this.fill(cell, member, score === 0 && packed ? 0 : score)
+    if (!this.isPacked(cell)) return this.fill(cell, member, score)
+    const fits = this.length(cell) < MOST_PACKED_MEMBERS && member.length <= LONGEST_PACKED_MEMBER
+    if (!fits && !this.#members.find(cell, member)) {
+      this.unpack(cell)
+      return this.fill(cell, member, score)
+    }
+    return this.fill(cell, member, score === 0 ? 0 : score)
   }
 
   /** The same, with just this score. */

@@ -1,0 +1,31 @@
+import type { Call } from '../call.ts'
+import type { Cell } from '../cells.ts'
+import type { Keyspace } from '../keyspace.ts'
+import { LONGEST_PACKED_MEMBER, MOST_PACKED_MEMBERS } from '../types/zsets.ts'
+
+/**
+ * Whether a server takes a packed sorted set apart before it adds anything, for what a command is going to add:
+ *
+ *                 new                                       there
+ *     redis 7.0   first member is long                      no
+ *     redis 8.0   many members, or the first is long        many members
+ *     valkey      many members, or any is long              the same
+ *
+ * @param first argument that is a member; of those behind it, every `step`th is one
+ */
+export function needsUnpacked(
+  call: Call,
+  keyspace: Keyspace,
+  cell: Cell,
+  first: number,
+  step: number,
+): boolean {
+  const { server } = keyspace
+  const isNew = keyspace.zsets.length(cell) === 0
+  const count = Math.ceil((call.argc - first) / step)
+  if (server !== 'redis-7.0' && count > MOST_PACKED_MEMBERS) return true
+  if (server === 'redis-7.0' || server === 'redis-8.0')
+    return isNew && call.value(first).length > LONGEST_PACKED_MEMBER
+  for (let i = first; i < call.argc; i += step) if (call.value(i).length > LONGEST_PACKED_MEMBER) return true
+  return false
+}

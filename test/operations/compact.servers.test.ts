@@ -1,0 +1,74 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { resolveInput } from '../../src/aof/parts.ts'
+import { type CompactOptions, type CompactReport, compactLog } from '../../src/operations/compact.ts'
+import { foundServers, type Server } from '../helpers/servers.ts'
+import { temporaryFolder } from '../helpers/temp.ts'
+import { differences, Reloader } from '../keyspace/comparing.ts'
+import { filesOf, type Log, madeUp, readParts, written } from '../keyspace/logs.ts'
+
+/*
+ * Logs that servers write, and others, compacted: what a server has when it has loaded the result must be what it has when
+ * it has loaded the log itself.
+ */
+
+const LONG = process.env.AOFKIT_LONG !== undefined
+const FIRST_SEED = Number(process.env.AOFKIT_SEED ?? 815)
+const SEEDS = Array.from({ length: LONG ? 12 : 1 }, (_, i) => FIRST_SEED + i)
+
+async function compacted(
+  log: Log,
+  server: Server,
+  options: Partial<CompactOptions>,
+): Promise<{ result: Log; report: CompactReport }> {
+  const folder = join(temporaryFolder(), 'log')
+  mkdirSync(folder)
+  for (const [name, bytes] of Object.entries(filesOf(log))) writeFileSync(join(folder, name), bytes)
+  const output = `${folder}-compacted`
+  const report = await compactLog(
+    await resolveInput(folder),
+    {
+      ...{ databases: 16, allowCommands: [], as: server.name, preamble: true, compress: true },
+      ...{ dropExpired: false, verify: true, loadTruncated: false },
+      ...options,
+    },
+    { output, force: false, backup: true },
+  )
+  return { result: readParts(output), report }
+}
+
+describe.each(foundServers())('%s', server => {
+  const reloader = new Reloader(server)
+  const targets: [string, Partial<CompactOptions>][] = [
+    ['as a preamble for itself', { target: server.name }],
+    ['as a preamble for whom it may', {}],
+    ['uncompressed', { compress: false }],
+    ['as commands', { preamble: false, target: server.name }],
+  ]
+
+  it.each(SEEDS.flatMap(seed => targets.map(([name, options]) => [seed, name, options] as const)))(
+    'has the same when it has loaded what was compacted (seed %i, %s)',
+    { timeout: 120_000 },
+    async (seed, _name, options) => {
+      const round = { seed, commands: LONG ? 3000 : 800 }
+      const course = { ...round, replica: true, timestamps: false, rewrites: 1 }
+      const logs = [
+        madeUp(server, round),
+        ...(await written(server, { ...course, preamble: seed % 2 === 0 })),
+      ]
+      try {
+        for (const log of logs) {
+          const before = await reloader.state(log)
+          if (before === undefined) continue
+          const { result } = await compacted(log, server, options)
+          const after = await reloader.state(result)
+          expect(after, 'the server does not load the result').toBeDefined()
+          if (after !== undefined) expect(differences(after, before)).toEqual([])
+        }
+      } finally {
+        await reloader.stop()
+      }
+    },
+  )
+})
