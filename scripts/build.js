@@ -36,7 +36,11 @@ const lazySegmenter = {
 rmSync(join(root, 'dist'), { recursive: true, force: true })
 const { metafile } = await esbuild.build({
   absWorkingDir: root,
-  entryPoints: { cli: 'src/cli/main.ts', index: 'src/index.ts' },
+  entryPoints: {
+    cli: 'src/cli/main.ts',
+    index: 'src/index.ts',
+    'shard-worker': 'src/operations/shard-worker.ts',
+  },
   outdir: 'dist',
   bundle: true,
   splitting: true,

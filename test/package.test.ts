@@ -55,6 +55,10 @@ describe('the package', () => {
     expect(named.map(path => path.replace('./', '')).filter(path => !files.includes(path))).toEqual([])
   })
 
+  it('holds what its program runs in another thread', () => {
+    expect(files).toContain('dist/shard-worker.js')
+  })
+
   it('holds every file that its program loads', () => {
     for (const path of files.filter(path => /\.js$/.test(path))) {
       const text = readFileSync(path, 'utf8')

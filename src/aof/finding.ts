@@ -18,17 +18,29 @@ export interface Finding {
 /** How many findings of one code are listed for a part; of the others only their number. */
 const MAX_LISTED = 20
 
+interface FindingKind {
+  count: number
+  first: Finding
+  last: Finding
+}
+
+/** What {@link Findings} have, as another thread can be told. */
+export interface FoundSoFar {
+  readonly listed: readonly Finding[]
+  readonly kinds: ReadonlyMap<string, Readonly<FindingKind>>
+}
+
 /** Gathers findings. A kind that goes on and on is counted rather than listed. */
 export class Findings {
-  readonly #list: Finding[] = []
-  readonly #kinds = new Map<string, { count: number; readonly first: Finding; last: Finding }>()
+  #list: Finding[] = []
+  #kinds = new Map<string, FindingKind>()
   errors = 0
   warnings = 0
 
   add(finding: Finding): void {
     if (finding.severity === 'error') this.errors++
     else this.warnings++
-    const key = `${finding.code}\0${finding.part ?? ''}`
+    const key = kindOf(finding)
     const kind = this.#kinds.get(key)
     if (kind === undefined) this.#kinds.set(key, { count: 1, first: finding, last: finding })
     else {
@@ -37,6 +49,40 @@ export class Findings {
       if (kind.count > MAX_LISTED) return
     }
     this.#list.push(finding)
+  }
+
+  get soFar(): FoundSoFar {
+    return { listed: this.#list, kinds: this.#kinds }
+  }
+
+  /**
+   * Adds what somebody else has found in the same log, and puts all of it in an order.
+   *
+   * @param compare as `Array.sort` has it; what is equal stays as it was
+   */
+  merge(others: readonly FoundSoFar[], compare: (a: Finding, b: Finding) => number): void {
+    const kinds = new Map([...this.#kinds].map(([key, kind]) => [key, { ...kind }]))
+    for (const other of others) {
+      for (const [key, { count, first, last }] of other.kinds) {
+        const kind = kinds.get(key)
+        if (first.severity === 'error') this.errors += count
+        else this.warnings += count
+        if (kind === undefined) kinds.set(key, { count, first, last })
+        else {
+          kind.count += count
+          if (compare(first, kind.first) < 0) kind.first = first
+          if (compare(last, kind.last) >= 0) kind.last = last
+        }
+      }
+    }
+    this.#kinds = new Map([...kinds].sort(([, a], [, b]) => compare(a.first, b.first)))
+    const listed = new Map<string, number>()
+    this.#list = [...this.#list, ...others.flatMap(other => other.listed)].sort(compare).filter(finding => {
+      const key = kindOf(finding)
+      const count = (listed.get(key) ?? 0) + 1
+      listed.set(key, count)
+      return count <= MAX_LISTED
+    })
   }
 
   /** Of each kind the first, and how many there are. */
@@ -55,4 +101,8 @@ export class Findings {
       })),
     ]
   }
+}
+
+function kindOf({ code, part }: Finding): string {
+  return `${code}\0${part ?? ''}`
 }

@@ -6,6 +6,14 @@ import { systemPath } from './names.ts'
 import type { KeptSource } from './source.ts'
 import { shownName } from './stream-source.ts'
 
+/** An open file. Offsets are from its start. */
+export interface SharedFile {
+  readonly name: string
+  readonly fd: number
+  readonly origin: number
+  readonly end: number
+}
+
 /** A regular file, up to its size at opening (or when it last grew). */
 export class FileSource implements KeptSource {
   readonly name: string
@@ -52,6 +60,16 @@ export class FileSource implements KeptSource {
   /** A file that the shell opened, from its current position on (another process may have read some of it). */
   static async ofDescriptor(name: string, fd: number, size: number): Promise<FileSource> {
     return new FileSource(name, fd, false, await descriptorPosition(fd), size)
+  }
+
+  /** The same file up to the size that is known of it now, for another thread ({@link ofShared}). */
+  get shared(): SharedFile {
+    return { name: this.name, fd: this.#fd, origin: this.#origin, end: this.#origin + this.#size }
+  }
+
+  /** A file that another thread has open: it must not be closed there before this one is. */
+  static ofShared({ name, fd, origin, end }: SharedFile): FileSource {
+    return new FileSource(name, fd, false, origin, end)
   }
 
   get size(): number {

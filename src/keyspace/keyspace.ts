@@ -102,7 +102,9 @@ export class Keyspace {
   #selected = 0
   readonly #table: KeyTable
   /** By database. */
-  readonly #spaces: Space[] = []
+  #spaces: Space[] = []
+  /** Those that are set aside, by database. */
+  #aside: Space[] = []
   /** By number. */
   readonly #live = new Map<number, Space>()
   #nextSpace = 0
@@ -437,7 +439,41 @@ export class Keyspace {
   }
 
   flushAll(): void {
-    for (const { db } of [...this.#live.values()]) this.flush(db)
+    for (const space of [...this.#spaces]) if (space !== undefined) this.flush(space.db)
+  }
+
+  /** Puts every key out of sight, until {@link takeBack}: commands find an empty keyspace, and no clock. */
+  setAside(): void {
+    this.#forget()
+    this.#clock = undefined
+    this.#aside = this.#spaces
+    this.#spaces = []
+  }
+
+  /** What was set aside is there again, beside what has come since. No key may be in both. */
+  takeBack(): void {
+    this.#forget()
+    const from = new Map(this.#aside.filter(space => space !== undefined).map(space => [space.number, space]))
+    const { end, words } = this.store.cells
+    const slice = this.#slice
+    for (let i = 1; i < end; i++) {
+      const cell = i | 0
+      const segment = words[segmentOfCell(cell)]
+      const start = wordOf(cell)
+      if ((segment[start + Word.Meta] & KIND_MASK) === CellKind.Free) continue
+      const before = from.get(segment[start + Word.Space])
+      if (before === undefined) continue
+      const space = this.#space(before.db)
+      this.key(cell, slice)
+      const hash = withNumber(hashOf(slice.bytes, slice.at, slice.end), space.number)
+      this.#table.remove(segment[start + Word.Hash], cell)
+      segment[start + Word.Hash] = hash
+      segment[start + Word.Space] = space.number
+      this.#table.add(hash, cell)
+      space.keys++
+    }
+    for (const number of from.keys()) this.#live.delete(number)
+    this.#aside = []
   }
 
   /** Calls `visit` with every key, in the order of cells, which is roughly that in which keys were made. */

@@ -48,6 +48,7 @@ const EXCEPTIONS: Readonly<Record<string, Keys>> = {
 }
 /** Rules of time series: two keys, and what comes behind them is none. */
 const PAIRS: ReadonlySet<string> = new Set(['ts.createrule', 'ts.deleterule'])
+const NO_KEYS: readonly number[] = []
 /** A name has no more. */
 const LONGEST_NAME = 64
 
@@ -66,30 +67,39 @@ export class OpaqueCommands {
     this.#positions = positions
   }
 
-  /**
-   * Keeps record `i` for its keys; false when it is not known where they are, a rejection when a module refuses it.
-   * @param id of the command; negative: no server knows it
-   */
-  keep(batch: Batch, i: number, id: number, end: number): boolean | Rejection {
+  /** Which arguments of record `i` are its keys; undefined when that is not known. */
+  positions(batch: Batch, i: number, id: number): readonly number[] | undefined {
     const a = batch.first[i]
     const name = nameOf(batch, a)
     const given = this.#positions.get(name)
     const builtIn = id >= 0 && (this.#table.flags[id] & Flag.Module) !== 0
     const keys = given === undefined ? keysOf(name, builtIn) : ([given, 0] as const)
-    if (keys === undefined) return false
+    if (keys === undefined) return undefined
     const [first, step] = keys
+    if (first === 0) return NO_KEYS
     const argc = batch.first[i + 1] - a
-    if (first === 0) {
+    if (first >= argc) return undefined
+    const last = step === 0 ? first : PAIRS.has(name) ? first + 1 : argc - 1
+    const positions: number[] = []
+    for (let k = first; k <= last && k < argc; k += Math.max(1, step)) positions.push(k)
+    return positions
+  }
+
+  /**
+   * Keeps record `i` for its keys; false when it is not known where they are, a rejection when a module refuses it.
+   * @param id of the command; negative: no server knows it
+   */
+  keep(batch: Batch, i: number, id: number, end: number): boolean | Rejection {
+    const positions = this.positions(batch, i, id)
+    if (positions === undefined) return false
+    if (positions.length === 0) {
       const offset = batch.offset(i)
       this.#keyspace.unkeyed.push({ part: this.part, offset, length: end - offset })
       return true
     }
-    if (first >= argc) return false
-    const last = step === 0 ? first : PAIRS.has(name) ? first + 1 : argc - 1
+    const loose = this.#positions.has(nameOf(batch, batch.first[i]))
     let refused = false
-    for (let k = first; k <= last && k < argc; k += Math.max(1, step)) {
-      if (!this.#keepFor(batch, i, k, end, given !== undefined)) refused = true
-    }
+    for (const k of positions) if (!this.#keepFor(batch, i, k, end, loose)) refused = true
     return refused ? WRONGTYPE : true
   }
 

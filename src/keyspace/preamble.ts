@@ -17,6 +17,7 @@ import { EncodedPlace } from './encoded.ts'
 import { hashInView } from './hash.ts'
 import { type Keyspace, KIND_NAMES } from './keyspace.ts'
 import type { Rejection } from './rejection.ts'
+import { SHARDS, shardOfKey } from './shard.ts'
 import { LONGEST_SHORT } from './types/strings.ts'
 import { isPacked, UNPACKED_ZSETS, ZsetFiller } from './zset-filler.ts'
 
@@ -30,6 +31,7 @@ export interface PreambleReport {
   refused(offset: number, rejection: Rejection): void
 }
 
+const UNKEYED: ReadonlySet<RdbEvent['kind']> = new Set(['function', 'function-pre-release', 'module-aux'])
 const STRING = 0
 /** Types of hashes whose names stand elsewhere in the file: they cannot be decoded by themselves. */
 const TEMPLATE_REFERENCES: ReadonlySet<string> = new Set([
@@ -55,6 +57,8 @@ export class Preamble {
   readonly #keyspace: Keyspace
   readonly #report: PreambleReport
   readonly #part: number
+  /** The half of the keyspace whose keys are taken; undefined: all are. */
+  readonly #shard: number | undefined
   readonly #sieve = new Sieve(SEED)
   readonly #templates = new HashTemplates()
   readonly #reader = new ValueReader(this.#templates)
@@ -74,8 +78,12 @@ export class Preamble {
   /** Whether that value is decoded. */
   #decoding = false
 
-  /** @param part in which the RDB stands (`Extents.add`) */
-  constructor(keyspace: Keyspace, part: number, report: PreambleReport) {
+  /**
+   * @param part in which the RDB stands (`Extents.add`)
+   * @param shard the half of the keyspace that this is (`SHARDS`); undefined: it is all of it
+   */
+  constructor(keyspace: Keyspace, part: number, report: PreambleReport, shard?: number) {
+    this.#shard = shard
     this.#keyspace = keyspace
     this.#part = part
     this.#report = report
@@ -84,12 +92,14 @@ export class Preamble {
 
   /** Takes what the walk through the RDB, with its values, has met. */
   event(event: RdbEvent): void {
+    // What belongs to no key is for the first.
+    if (!this.#isFirst && UNKEYED.has(event.kind)) return
     switch (event.kind) {
       case 'header':
         this.#magic = event.magic
         return
       case 'resize':
-        this.#keyspace.expect(event.keys)
+        this.#keyspace.expect(this.#shard === undefined ? event.keys : event.keys / SHARDS)
         return
       case 'function':
       case 'function-pre-release':
@@ -117,6 +127,11 @@ export class Preamble {
     }
   }
 
+  /** Whether what is no key's is told here. */
+  get #isFirst(): boolean {
+    return this.#shard === undefined || this.#shard === 0
+  }
+
   /** The RDB ends; in the middle of a value that is then not kept. */
   end(): void {
     this.#drop()
@@ -131,7 +146,8 @@ export class Preamble {
       const passed = next === closely.count || closely.offset[next] !== entries.offset[i]
       if (!passed) next++
       const hash = this.#hashes[i % GROUP]
-      if (this.#readKey(entries, i, hash) && this.#isNew(entries, i)) this.#takeValue(entries, i, passed)
+      if (!this.#readKey(entries, i, hash) || !this.#isOurs()) continue
+      if (this.#isNew(entries, i)) this.#takeValue(entries, i, passed)
     }
   }
 
@@ -172,11 +188,16 @@ export class Preamble {
       this.#cursor.string(name)
     } catch (error) {
       if (!(error instanceof FormatError)) throw error
-      this.#report.damaged(error, name.set(NO_BYTES))
+      if (this.#isFirst) this.#report.damaged(error, name.set(NO_BYTES))
       return false
     }
     key.ofSlice(name)
     return true
+  }
+
+  /** Whether the key belongs to the half that is taken. */
+  #isOurs(): boolean {
+    return this.#shard === undefined || shardOfKey(this.#key) === this.#shard
   }
 
   #isNew({ db, offset }: EntryBatch, i: number): boolean {
@@ -293,7 +314,7 @@ export class Preamble {
   #beginPieces(entries: EntryBatch, bytes: Uint8Array, from: number, to: number): void {
     this.#cell = 0
     this.#decoding = false
-    if (!this.#readKey(entries, 0) || !this.#isNew(entries, 0)) return
+    if (!this.#readKey(entries, 0) || !this.#isOurs() || !this.#isNew(entries, 0)) return
     // The key is wanted again when the value turns out to be damaged.
     this.#key.of(this.#key.copy())
     const type = entries.type[0]
@@ -375,7 +396,7 @@ export class Preamble {
       this.#templates.define(bytes, offset)
     } catch (error) {
       if (!(error instanceof FormatError)) throw error
-      this.#report.damaged(error, undefined)
+      if (this.#isFirst) this.#report.damaged(error, undefined)
     }
   }
 

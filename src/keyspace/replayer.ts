@@ -8,10 +8,11 @@ import { type CommandTable, ids } from '../servers/commands.ts'
 import { Call } from './call.ts'
 import type { Handler } from './commands/handler.ts'
 import { handlersOf, nothing } from './commands/table.ts'
-import { hashInView } from './hash.ts'
+import { hashInView, hashOf } from './hash.ts'
 import type { Keyspace } from './keyspace.ts'
 import { OpaqueCommands } from './opaque-commands.ts'
 import { Rejection } from './rejection.ts'
+import { handlersOfShard, Place, Shard } from './shard.ts'
 
 /** Whether a command is passed over; never asked of annotations, `SELECT`, `MULTI` and the like. */
 export type OmitCommand = (batch: Batch, i: number, argc: number) => boolean
@@ -46,7 +47,7 @@ export class Replayer {
   readonly #keyspace: Keyspace
   readonly #table: CommandTable
   readonly #report: ReplayReport
-  readonly #handlers: readonly (Handler | undefined)[]
+  #handlers: readonly (Handler | undefined)[]
   readonly #call: Call
   readonly #opaque: OpaqueCommands
   readonly #omit: OmitCommand | undefined
@@ -61,7 +62,16 @@ export class Replayer {
   /** Index in the batch of the EXEC of the open transaction; -1: none is open. */
   #exec = -1
 
+  /** The half of the keyspace that this is; undefined: it is all of it. */
+  #shard: Shard | undefined
+  /** Whether another half counts the command, and reports on it. */
+  #silent = false
+  /** Whether the command that is next cannot be carried out by a half. */
+  #stopped = false
+
   /** By place in the group. */
+  readonly #records = new Int32Array(GROUP)
+  readonly #places = new Uint8Array(GROUP)
   readonly #ids = new Int32Array(GROUP)
   readonly #hashes = new Int32Array(GROUP)
   readonly #keys = new Int32Array(GROUP)
@@ -73,6 +83,7 @@ export class Replayer {
    * @param annotated whether timestamps in the log set the clock
    * @param positions of the keys of commands that nobody here knows (`OpaqueCommands`)
    * @param omit which commands are passed over as if they were not there
+   * @param shard the half of the keyspace that this is (`SHARDS`); undefined: it is all of it
    */
   constructor(
     keyspace: Keyspace,
@@ -81,6 +92,7 @@ export class Replayer {
     annotated = true,
     positions: ReadonlyMap<string, number> = new Map(),
     omit?: OmitCommand,
+    shard?: number,
   ) {
     this.#omit = omit
     this.#keyspace = keyspace
@@ -90,6 +102,9 @@ export class Replayer {
     this.#handlers = handlersOf(table, table.flags.length)
     this.#call = new Call(keyspace.store.extents)
     this.#opaque = new OpaqueCommands(keyspace, table, positions)
+    if (shard === undefined) return
+    this.#shard = new Shard(shard, table, this.#handlers, this.#opaque)
+    this.#handlers = handlersOfShard(shard, table, this.#handlers)
   }
 
   /** A part begins, or what follows its preamble. */
@@ -108,20 +123,46 @@ export class Replayer {
     return this.#waiting < 0 ? -1 : this.#multi
   }
 
-  /** Whole records; they are void afterwards. */
-  records(batch: Batch): void {
+  /**
+   * Carries out whole records; they are void afterwards. How many of the batch were: not all, if this is a half of the
+   * keyspace, and the next one needs both.
+   *
+   * @param first of those that are to be carried out
+   */
+  records(batch: Batch, first = 0): number {
     this.#call.batch(batch)
-    for (let from = 0; from < batch.count; ) {
-      from = this.#group(batch, from, Math.min(batch.count, from + GROUP))
+    for (let from = first; from < batch.count; ) {
+      from = this.#group(batch, from)
+      if (this.#stopped) return from
     }
+    return batch.count
   }
 
-  /** A record larger than the window. */
-  long(record: LongRecord): void {
+  /** The keyspace has all keys from now on, where it was a half. */
+  makeWhole(): void {
+    this.#shard = undefined
+    this.#silent = false
+    this.#stopped = false
+    this.#handlers = handlersOf(this.#table, this.#table.flags.length)
+  }
+
+  /** A record larger than the window; false when it was not carried out, as for {@link records}. */
+  long(record: LongRecord): boolean {
     const head = record.asBatch()
     const id = head.first[1] > 0 ? this.#idOf(head, 0) : -1
-    if (this.#waiting >= 0) return
-    if (this.#omit?.(head, 0, record.argc) === true) return
+    if (this.#waiting >= 0) return true
+    if (this.#omit?.(head, 0, record.argc) === true) return true
+    if (this.#shard !== undefined) {
+      const place = this.#placeOfLong(this.#shard, record, head, id)
+      if (place === Place.Nowhere) return false
+      if (place === Place.Elsewhere) return true
+      this.#silent = place === Place.Everywhere && this.#shard.index > 0
+    }
+    this.#applyLong(record, head, id)
+    return true
+  }
+
+  #applyLong(record: LongRecord, head: Batch, id: number): void {
     const handler = this.#handlers[id]
     if (id < 0 || handler === undefined) {
       this.#unsupported(head, 0, id, record.end, record)
@@ -132,33 +173,56 @@ export class Replayer {
     this.#run(handler, id, record.argc)
   }
 
-  /** Carries out records `from` to `to`, or up to a transaction that had to be read again; the one that is next. */
-  #group(batch: Batch, from: number, to: number): number {
+  /**
+   * Carries out the next records, up to one for which others had to be read again, or one that needs both halves; the one
+   * that is next.
+   */
+  #group(batch: Batch, from: number): number {
     const keyspace = this.#keyspace
-    const { bytes, first, start, length } = batch
+    const { bytes, first, start, length, view } = batch
     const ids = this.#ids
     const hashes = this.#hashes
-    const count = to - from
     const keys = this.#keys
     const lengths = this.#lengths
-    const { view } = batch
-    for (let k = 0; k < count; k++) {
-      const a = first[from + k]
-      const argc = first[from + k + 1] - a
-      ids[k] = argc === 0 ? ANNOTATION : this.#table.lookup(bytes, start[a], length[a])
+    const shard = this.#shard
+    let count = 0
+    let next = from
+    for (; next < batch.count && count < GROUP; next++) {
+      const a = first[next]
+      const argc = first[next + 1] - a
+      const k = count
+      const id = argc === 0 ? ANNOTATION : this.#table.lookup(bytes, start[a], length[a])
+      const hash = argc < 2 ? 0 : hashInView(view, start[a + 1], length[a + 1])
+      if (shard !== undefined && id !== ANNOTATION) {
+        const place = shard.place(batch, next, id, argc, hash)
+        if (place === Place.Elsewhere) continue
+        this.#places[k] = place
+      }
+      count++
+      this.#records[k] = next
+      ids[k] = id
+      hashes[k] = hash
       lengths[k] = -1
       if (argc < 2) continue
       keys[k] = start[a + 1]
       lengths[k] = length[a + 1]
-      hashes[k] = hashInView(view, start[a + 1], length[a + 1])
     }
     keyspace.prefetch(view, hashes, keys, lengths, count)
     this.#void = false
     for (let k = 0; k < count; k++) {
-      this.#apply(batch, from + k, k)
-      if (this.#void) return from + k + 1
+      const i = this.#records[k]
+      if (shard !== undefined) {
+        const place = this.#places[k]
+        // What is queued has its turn with EXEC.
+        this.#stopped = place === Place.Nowhere && this.#waiting < 0
+        this.#silent = place === Place.Everywhere && shard.index > 0
+        if (this.#stopped) return i
+      }
+      this.#apply(batch, i, k)
+      if (this.#stopped) return i
+      if (this.#void) return i + 1
     }
-    return to
+    return next
   }
 
   #apply(batch: Batch, i: number, k: number): void {
@@ -188,14 +252,14 @@ export class Replayer {
   }
 
   #run(handler: Handler, id: number, argc: number): void {
-    this.commands++
-    if (!this.#table.arityOk(id, argc)) {
-      this.#report.rejected(this.#call.offset, this.#table.name(id), WRONG_ARITY)
-      return
-    }
-    const rejection = handler(this.#call, this.#keyspace)
-    if (rejection !== undefined) this.#report.rejected(this.#call.offset, this.#table.name(id), rejection)
+    if (!this.#silent) this.commands++
+    const rejection = this.#table.arityOk(id, argc) ? handler(this.#call, this.#keyspace) : WRONG_ARITY
+    if (rejection !== undefined) this.#reject(this.#call.offset, this.#table.name(id), rejection)
     this.#keyspace.settle()
+  }
+
+  #reject(offset: number, name: string, rejection: Rejection): void {
+    if (!this.#silent) this.#report.rejected(offset, name, rejection)
   }
 
   #unsupported(batch: Batch, i: number, id: number, end: number, long?: LongRecord): void {
@@ -234,12 +298,17 @@ export class Replayer {
   }
 
   #control(batch: Batch, i: number, id: number): void {
-    this.commands++
     const offset = batch.offset(i)
+    if (id === ids.exec && this.#waiting >= 0 && this.#needsBoth(this.#waiting, offset)) {
+      this.#call.batch(batch)
+      this.#stopped = true
+      return
+    }
+    if (!this.#silent) this.commands++
     if (id === ids.multi) {
       if (this.#waiting >= 0) return
       if (this.#exec >= 0) {
-        this.#report.rejected(offset, 'multi', NESTED_MULTI)
+        this.#reject(offset, 'multi', NESTED_MULTI)
         return
       }
       // Nearly always its EXEC is near, and what is between can be carried out at once.
@@ -255,20 +324,60 @@ export class Replayer {
     if (this.#waiting >= 0) {
       const from = this.#waiting
       this.#waiting = -1
-      this.#replayRange(from, offset)
+      this.#exec = 0
+      this.#read(
+        from,
+        offset,
+        queued => this.records(queued),
+        record => this.long(record),
+      )
+      this.#exec = -1
       this.#call.batch(batch)
       this.#void = true
     } else if (this.#exec >= 0) this.#exec = -1
-    else this.#report.rejected(offset, 'exec', EXEC_ALONE)
+    else this.#reject(offset, 'exec', EXEC_ALONE)
   }
 
-  /** Carries out the records between two offsets of the part, which have gone by and were whole. */
-  #replayRange(from: number, to: number): void {
+  /** Whether one of the records that were queued cannot be carried out by a half. */
+  #needsBoth(from: number, to: number): boolean {
+    const shard = this.#shard
+    if (shard === undefined) return false
+    let found = false
+    this.#read(
+      from,
+      to,
+      batch => {
+        for (let i = 0; i < batch.count && !found; i++) {
+          found = batch.argc(i) > 0 && this.#placeOf(shard, batch, i) === Place.Nowhere
+        }
+      },
+      record => {
+        const head = record.asBatch()
+        const id = head.first[1] > 0 ? this.#idOf(head, 0) : -1
+        found ||= this.#placeOfLong(shard, record, head, id) === Place.Nowhere
+      },
+    )
+    return found
+  }
+
+  #placeOf(shard: Shard, batch: Batch, i: number): Place {
+    const a = batch.first[i] + 1
+    const argc = batch.argc(i)
+    const hash = argc < 2 ? 0 : hashOf(batch.bytes, batch.start[a], batch.start[a] + batch.length[a])
+    return shard.place(batch, i, this.#idOf(batch, i), argc, hash)
+  }
+
+  #placeOfLong(shard: Shard, record: LongRecord, head: Batch, id: number): Place {
+    const hash = head.argc(0) < 2 ? 0 : hashOf(head.bytes, head.start[1], head.start[1] + head.length[1])
+    return shard.place(head, 0, id, record.argc, hash)
+  }
+
+  /** Reads the records between two offsets of the part again, which have gone by and were whole. */
+  #read(from: number, to: number, records: (batch: Batch) => void, long: (record: LongRecord) => void): void {
     const source = this.#source as KeptSource
     const scanner = new Scanner()
     const bytes = new Uint8Array(CHUNK + SLACK)
     const batch = new Batch(CHUNK)
-    this.#exec = 0
     for (let offset = from; offset < to; ) {
       const size = Math.min(CHUNK, to - offset)
       if (source.readAtSync(bytes.subarray(0, size), offset) < size) {
@@ -278,28 +387,28 @@ export class Replayer {
       const end = scanner.scan(batch, 0, size, false)
       if (scanner.stop === Stop.Error) throw scanner.error
       if (batch.count === 0) {
-        offset = this.#replayLong(source, bytes, offset, to)
+        const record = readLong(source, bytes, offset, to)
+        long(record)
+        offset = record.end
         continue
       }
-      this.records(batch)
+      records(batch)
       offset += end
     }
-    this.#exec = -1
   }
+}
 
-  #replayLong(source: KeptSource, bytes: Uint8Array, from: number, to: number): number {
-    const record = new LongRecord(from)
-    let offset = from
-    while (!record.done) {
-      const size = Math.min(CHUNK, to - offset)
-      source.readAtSync(bytes.subarray(0, size), offset)
-      const used = record.feed(bytes, 0, size, offset + size === to, offset)
-      if (record.error !== undefined) throw record.error
-      offset += used
-    }
-    this.long(record)
-    return record.end
+function readLong(source: KeptSource, bytes: Uint8Array, from: number, to: number): LongRecord {
+  const record = new LongRecord(from)
+  let offset = from
+  while (!record.done) {
+    const size = Math.min(CHUNK, to - offset)
+    source.readAtSync(bytes.subarray(0, size), offset)
+    const used = record.feed(bytes, 0, size, offset + size === to, offset)
+    if (record.error !== undefined) throw record.error
+    offset += used
   }
+  return record
 }
 
 const ANNOTATION = -2

@@ -1,20 +1,21 @@
 import { type Finding, Findings } from '../aof/finding.ts'
 import { type Input, openPart, type Part } from '../aof/parts.ts'
 import { type PartVisitor, scanPart } from '../aof/scan.ts'
-import { type FormatError, JobError } from '../bytes/errors.ts'
+import type { FormatError } from '../bytes/errors.ts'
 import { escapeBytes, escapeName } from '../bytes/escape.ts'
 import type { Source } from '../bytes/source.ts'
-import { type Keyspace, KIND_NAMES } from '../keyspace/keyspace.ts'
 import { type Entry, EntryReader, type EntryVisitor } from '../rdb/entries.ts'
 import type { RdbEvent } from '../rdb/walk.ts'
 import type { ServerName } from '../servers/servers.ts'
 import { type KeyCount, KeyspaceDigest } from '../values/digest.ts'
-import type { ElementSink, Kind } from '../values/elements.ts'
-import { Slice } from '../values/slice.ts'
+import type { ElementSink } from '../values/elements.ts'
+import type { Slice } from '../values/slice.ts'
 import { DuplicateKeys } from './duplicate-keys.ts'
+import { noDigest } from './keyspace-digest.ts'
 import { LogServer } from './log-server.ts'
 import { isRdbAlone } from './rdb-keys.ts'
-import { type ReplayOptions, replayLog } from './replay.ts'
+import type { ReplayOptions } from './replay.ts'
+import { replayShards, type ShardedReplay } from './shards.ts'
 
 export interface DigestOptions extends ReplayOptions {
   /** Whether keys that have no digest, those of modules, are left out. */
@@ -80,10 +81,10 @@ async function digestReplayed(
   options: DigestOptions,
   progress?: (bytes: number) => void,
 ): Promise<DigestReport> {
-  const replay = await replayLog(input, options, progress)
+  const replay = await replayShards(input, options, progress)
   try {
     const { server, findings, torn, scripts } = replay
-    const { digest, opaque } = digestOf(replay.keyspace, server, options.ignoreOpaque)
+    const { digest, opaque } = await digestShards(replay, server, options.ignoreOpaque)
     return { digest: digest.hex(), server, databases: digest.counts, opaque, findings, torn, scripts }
   } finally {
     await replay.close()
@@ -91,38 +92,22 @@ async function digestReplayed(
 }
 
 /**
- * Digests a keyspace; keys that have no digest are left out and counted.
+ * Digests the keys of a log.
  *
- * @throws JobError `digest.opaque` for such a key, unless `ignoreOpaque`
+ * @throws JobError `digest.opaque` for a key without a digest, unless `ignoreOpaque`
  */
-export function digestOf(
-  keyspace: Keyspace,
+export async function digestShards(
+  replay: ShardedReplay,
   server: ServerName,
   ignoreOpaque: boolean,
-): { digest: KeyspaceDigest; opaque: number } {
+): Promise<{ digest: KeyspaceDigest; opaque: number }> {
   const digest = new KeyspaceDigest({ server })
-  const key = new Slice()
   let opaque = 0
-  for (let cell = keyspace.nextKey(0); cell !== 0; cell = keyspace.nextKey(cell)) {
-    const kind = KIND_NAMES[keyspace.kind(cell)] as Kind
-    keyspace.key(cell, key)
-    if (!KeyspaceDigest.knows(kind)) {
-      if (!ignoreOpaque) throw noDigest(`database ${keyspace.database(cell)}`, key, kind)
-      opaque++
-      continue
-    }
-    digest.key(keyspace.database(cell), key, kind, keyspace.expiry(cell))
-    keyspace.emit(cell, digest)
+  for (const half of await replay.each('digest', { server, ignoreOpaque })) {
+    digest.add(half.databases)
+    opaque += half.opaque
   }
   return { digest, opaque }
-}
-
-function noDigest(place: string, key: Slice, kind: Kind): JobError {
-  return new JobError(
-    'digest.opaque',
-    `${place}: the key "${shown(key)}" holds a value (${kind}) whose digest only a server knows`,
-    '--ignore-opaque leaves such keys out',
-  )
 }
 
 /** Types of sorted sets that are not packed, with scores as text and as doubles. */

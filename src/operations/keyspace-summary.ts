@@ -87,16 +87,33 @@ export class KeyspaceSummary extends IgnoredElements implements KeySink {
   cut(): void {
     if (!this.exists || this.#counted) return
     this.#counted = true
-    let counts = this.databases.get(this.#db)
-    if (counts === undefined) {
-      counts = { keys: 0, expires: 0, types: new Map(), elements: 0, bytes: 0 }
-      this.databases.set(this.#db, counts)
-    }
+    const counts = this.#counts(this.#db)
     counts.keys++
     if (this.#expires) counts.expires++
     counts.types.set(this.#kind, (counts.types.get(this.#kind) ?? 0) + 1)
     counts.elements += this.#kind === 'module' ? 1 : this.#elements
     counts.bytes += this.#keyBytes + this.#bytes
+  }
+
+  /** Adds the counts of other keys. */
+  add(databases: ReadonlyMap<number, DatabaseSummary>): void {
+    for (const [db, { keys, expires, types, elements, bytes }] of databases) {
+      const counts = this.#counts(db)
+      counts.keys += keys
+      counts.expires += expires
+      for (const [kind, count] of types) counts.types.set(kind, (counts.types.get(kind) ?? 0) + count)
+      counts.elements += elements
+      counts.bytes += bytes
+    }
+  }
+
+  #counts(db: number): DatabaseSummary {
+    let counts = this.databases.get(db)
+    if (counts === undefined) {
+      counts = { keys: 0, expires: 0, types: new Map(), elements: 0, bytes: 0 }
+      this.databases.set(db, counts)
+    }
+    return counts
   }
 
   #add(bytes: number): void {

@@ -2,10 +2,10 @@ import { type Finding, Findings } from '../aof/finding.ts'
 import type { Input, Part } from '../aof/parts.ts'
 import { formatCount } from '../bytes/figures.ts'
 import type { ServerName } from '../servers/servers.ts'
-import { digestOf } from './digest.ts'
-import { visitKeys } from './keys.ts'
+import { digestShards } from './digest.ts'
 import { KeyspaceSummary } from './keyspace-summary.ts'
-import { type Replay, type ReplayOptions, replayLog } from './replay.ts'
+import type { ReplayOptions } from './replay.ts'
+import { replayShards, type ShardedReplay } from './shards.ts'
 import type { VerifyReport } from './verify.ts'
 
 /** What a log must hold. */
@@ -35,7 +35,7 @@ export interface ReplayCheck {
  *
  * @param now Unix seconds
  * @param ignoreOpaque whether keys that have no digest are left out of it
- * @throws JobError as {@link replayLog}
+ * @throws JobError as `replayLog`
  */
 export async function checkReplay(
   input: Input,
@@ -45,19 +45,20 @@ export async function checkReplay(
   now: number,
   progress?: (bytes: number) => void,
 ): Promise<ReplayCheck> {
-  const replay = await replayLog(input, { ...options, ends: loadedEnds(input, report) }, progress)
+  const replay = await replayShards(input, { ...options, ends: loadedEnds(input, report) }, progress)
   try {
     const findings = new Findings()
     for (const finding of replay.findings) if (finding.code.startsWith('replay.')) findings.add(finding)
-    const summary = await summarise(replay)
-    const { keyspace, rejected, scripts, writtenAt } = replay
+    const summary = new KeyspaceSummary()
+    for (const databases of await replay.each('summary', {})) summary.add(databases)
+    const { keys, functions, rejected, scripts, writtenAt } = replay
     const expected = (code: string, message: string) => findings.add({ code, severity: 'error', message })
-    checkKeys(keyspace.size, expectations, expected)
+    checkKeys(keys, expectations, expected)
     checkAge(writtenAt, expectations, now, expected)
-    const digest = checkDigest(replay, report.server, options.ignoreOpaque, expectations, expected)
+    const digest = await checkDigest(replay, report.server, options.ignoreOpaque, expectations, expected)
     return {
       summary,
-      functions: keyspace.functions.size,
+      functions,
       rejected,
       scripts,
       digest,
@@ -82,28 +83,6 @@ function loadedEnds(input: Input, report: VerifyReport): ReadonlyMap<Part, numbe
     }
   })
   return ends
-}
-
-async function summarise(replay: Replay): Promise<KeyspaceSummary> {
-  const summary = new KeyspaceSummary()
-  const { extents } = replay.keyspace.store
-  // To count takes no look at what stands in the log.
-  extents.passOver = true
-  await visitKeys(
-    replay.keyspace,
-    {},
-    {
-      key: key => summary.key(key),
-      cut: () => summary.cut(),
-      async damage() {},
-      async pause() {},
-      full: false,
-      done: false,
-    },
-    replay.bytes,
-  )
-  extents.passOver = false
-  return summary
 }
 
 type Missed = (code: string, message: string) => void
@@ -132,15 +111,15 @@ function checkAge(
   }
 }
 
-function checkDigest(
-  { keyspace }: Replay,
+async function checkDigest(
+  replay: ShardedReplay,
   server: ServerName,
   ignoreOpaque: boolean,
   { digest: expected }: Expectations,
   missed: Missed,
-): string | undefined {
+): Promise<string | undefined> {
   if (expected === undefined) return undefined
-  const digest = digestOf(keyspace, server, ignoreOpaque).digest.hex()
+  const digest = (await digestShards(replay, server, ignoreOpaque)).digest.hex()
   if (digest !== expected)
     missed('expect.digest', `expected the digest ${expected}, found ${digest} (as ${server})`)
   return digest

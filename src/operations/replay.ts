@@ -1,4 +1,4 @@
-import { type Finding, Findings } from '../aof/finding.ts'
+import { type Finding, Findings, type FoundSoFar } from '../aof/finding.ts'
 import { type Input, openPart, type Part } from '../aof/parts.ts'
 import { type PartEnd, type PartVisitor, scanPart } from '../aof/scan.ts'
 import { Beginning } from '../bytes/beginning.ts'
@@ -9,6 +9,7 @@ import { Keyspace } from '../keyspace/keyspace.ts'
 import { Preamble } from '../keyspace/preamble.ts'
 import type { Rejection } from '../keyspace/rejection.ts'
 import { type OmitCommand, Replayer } from '../keyspace/replayer.ts'
+import { SHARDS } from '../keyspace/shard.ts'
 import type { RdbEvent } from '../rdb/events.ts'
 import type { TargetName } from '../rdb/targets.ts'
 import type { LongRecord } from '../resp/long-record.ts'
@@ -84,15 +85,32 @@ export async function replayLog(
   input: Input,
   options: ReplayOptions,
   progress?: (bytes: number) => void,
-): Promise<Replay> {
-  const run = new Run(input, options, progress)
+): Promise<LogReplay> {
+  const run = new LogReplay(input, options, progress)
   try {
     await run.run()
+    run.finish([])
     return run
   } catch (error) {
     await run.close()
     throw error
   }
+}
+
+/** Thrown by the replay of a half when it meets a command that needs both. */
+export class NeedsBoth extends Error {
+  override readonly name = 'NeedsBoth'
+}
+
+/** What one half has to tell the other when it is done, as another thread can be told. */
+export interface HalfReport {
+  readonly commands: number
+  readonly rejected: number
+  readonly found: FoundSoFar
+  readonly clockMissed: boolean
+  readonly keys: number
+  /** Of each part that was read, where reading ended. */
+  readonly ends: readonly number[]
 }
 
 /** Bytes of a key, and of a command's name, that a message shows. */
@@ -101,18 +119,30 @@ const SHOWN = 60
 const BYTES_PER_KEY = 1024
 const SCRIPTS: ReadonlySet<string> = new Set(['eval', 'evalsha', 'fcall'])
 
-class Run implements Replay, PartVisitor {
+/** The replay of a log, or of half of its keys: {@link run}, then {@link finish}. */
+export class LogReplay implements Replay, PartVisitor {
   scripts = 0
   rejected = 0
   bytes = 0
   torn = false
   reached: Replay['reached']
-  readonly #input: Input
+  readonly #input: Pick<Input, 'parts' | 'size' | 'findings'>
   readonly #options: ReplayOptions
   readonly #progress: ((bytes: number) => void) | undefined
   readonly #findings = new Findings()
   readonly #server: LogServer
   readonly #sources: KeptSource[] = []
+  /** The half that this is; undefined: it is all. */
+  #shard: number | undefined
+  /**
+   * What brings the keys of the other half here, for a command that needs them; undefined: it cannot be carried out
+   * ({@link NeedsBoth}).
+   */
+  takeOthers: (() => Promise<void>) | undefined
+  /** Commands that other halves have counted. */
+  #others = 0
+  readonly #ends: number[] = []
+  #stopped = false
   #keyspace: Keyspace | undefined
   #replayer: Replayer | undefined
   #createdAt: number | undefined
@@ -124,29 +154,53 @@ class Run implements Replay, PartVisitor {
   #preamble: Preamble | undefined
   #inCommands = false
 
-  constructor(input: Input, options: ReplayOptions, progress: ((bytes: number) => void) | undefined) {
+  /**
+   * @param shard the half of the keyspace that is to be built (`SHARDS`); default: all of it
+   * @param keyspace where it is built; default: a new one
+   */
+  constructor(
+    input: Pick<Input, 'parts' | 'size' | 'findings'>,
+    options: ReplayOptions,
+    progress: ((bytes: number) => void) | undefined,
+    shard?: number,
+    keyspace?: Keyspace,
+  ) {
+    this.#keyspace = keyspace
     this.#input = input
     this.#options = options
     this.#progress = progress
+    this.#shard = shard
     this.#server = new LogServer(options.as, options.allowCommands)
     this.#part = input.parts[0]
-    for (const finding of input.findings) this.#findings.add(finding)
+    if (keyspace !== undefined) this.#setClock(keyspace)
+    if (this.#reports) for (const finding of input.findings) this.#findings.add(finding)
+  }
+
+  /** Whether what is no key's is told here. */
+  get #reports(): boolean {
+    return this.#shard === undefined || this.#shard === 0
   }
 
   /** Made when the first key comes: by then it is known which server wrote the log. */
   get keyspace(): Keyspace {
     if (this.#keyspace === undefined) {
-      const { databases, asOf, hllSparseMaxBytes } = this.#options
-      const expected = (this.#input.size ?? 0) / BYTES_PER_KEY
+      const { databases, hllSparseMaxBytes } = this.#options
+      const shards = this.#shard === undefined ? 1 : SHARDS
+      const expected = (this.#input.size ?? 0) / BYTES_PER_KEY / shards
       this.#keyspace = new Keyspace({
         databases,
         server: this.server,
         expected,
         ...(hllSparseMaxBytes === undefined ? {} : { hllSparseMaxBytes }),
       })
-      if (asOf !== undefined) this.#keyspace.clock = Math.floor(asOf * 1000)
+      this.#setClock(this.#keyspace)
     }
     return this.#keyspace
+  }
+
+  #setClock(keyspace: Keyspace): void {
+    const { asOf } = this.#options
+    if (asOf !== undefined) keyspace.clock = Math.floor(asOf * 1000)
   }
 
   get server(): ServerName {
@@ -155,10 +209,6 @@ class Run implements Replay, PartVisitor {
 
   get target(): TargetName | undefined {
     return this.#server.target
-  }
-
-  get commands(): number {
-    return this.#replayer?.commands ?? 0
   }
 
   get findings(): Finding[] {
@@ -173,6 +223,22 @@ class Run implements Replay, PartVisitor {
     return this.#replayer?.lastTimestamp ?? this.#createdAt
   }
 
+  get commands(): number {
+    return (this.#replayer?.commands ?? 0) + this.#others
+  }
+
+  get report(): HalfReport {
+    return {
+      commands: this.commands,
+      rejected: this.rejected,
+      found: this.#findings.soFar,
+      clockMissed: this.keyspace.clockMissed,
+      keys: this.keyspace.size,
+      ends: this.#ends,
+    }
+  }
+
+  /** Reads the log. @throws NeedsBoth when this is a half, and not enough */
   async run(): Promise<void> {
     const { parts } = this.#input
     for (const part of parts) {
@@ -182,9 +248,28 @@ class Run implements Replay, PartVisitor {
       this.#begin(part, source)
       const end = await scanPart(source, this, { databases: this.#options.databases, values: true })
       this.bytes += end.offset
+      this.#ends.push(end.offset)
+      if (this.#stopped) return
       if (!(await this.#end(end, source, part === parts.at(-1)))) break
     }
-    if (this.keyspace.clockMissed) {
+  }
+
+  /** The log was read: puts the findings in their order, and together with what other halves have to tell. */
+  finish(others: readonly HalfReport[]): void {
+    const names = this.#input.parts.map(part => part.name)
+    // What concerns the whole log comes first.
+    const partOf = ({ part, offset }: Finding) =>
+      part === undefined || offset === undefined ? -1 : names.indexOf(part)
+    this.#findings.merge(
+      others.map(({ found }) => found),
+      (a, b) => partOf(a) - partOf(b) || (a.offset ?? -1) - (b.offset ?? -1),
+    )
+    for (const { commands, rejected, found } of others) {
+      this.#others += commands
+      this.rejected += rejected
+      for (const { first } of found.kinds.values()) if (first.severity === 'error') this.torn = false
+    }
+    if (this.keyspace.clockMissed || others.some(({ clockMissed }) => clockMissed)) {
       this.#findings.add({
         code: 'replay.clock',
         severity: 'warning',
@@ -211,30 +296,63 @@ class Run implements Replay, PartVisitor {
     }
     if (this.#preamble === undefined) {
       const number = this.keyspace.store.extents.add(this.#source as KeptSource)
-      this.#preamble = new Preamble(this.keyspace, number, {
-        damaged: (error, key) => this.#damaged(error, key),
-        duplicate: (offset, key) => this.#duplicate(offset, key),
-        refused: (offset, rejection) => this.#refused(offset, rejection),
-      })
+      this.#preamble = new Preamble(
+        this.keyspace,
+        number,
+        {
+          damaged: (error, key) => this.#damaged(error, key),
+          duplicate: (offset, key) => this.#duplicate(offset, key),
+          refused: (offset, rejection) => this.#refused(offset, rejection),
+        },
+        this.#shard,
+      )
       if (this.#header !== undefined) this.#preamble.event(this.#header)
     }
     this.#preamble.event(event)
   }
 
-  records(batch: Batch): void {
+  records(batch: Batch): void | Promise<void> {
     this.#options.watch?.(batch)
-    this.#enter().records(batch)
+    const replayer = this.#enter()
+    const done = replayer.records(batch)
+    if (done < batch.count) return this.#recordsOfBoth(replayer, batch, done)
     for (const oddity of batch.oddities) this.#odd(oddity)
   }
 
-  long(record: LongRecord): void {
+  async #recordsOfBoth(replayer: Replayer, batch: Batch, done: number): Promise<void> {
+    await this.#becomeWhole(replayer)
+    replayer.records(batch, done)
+    for (const oddity of batch.oddities) this.#odd(oddity)
+  }
+
+  long(record: LongRecord): void | Promise<void> {
     this.#options.watch?.(record.asBatch())
-    this.#enter().long(record)
+    const replayer = this.#enter()
+    if (!replayer.long(record)) return this.#longOfBoth(replayer, record)
     for (const oddity of record.oddities) this.#odd(oddity)
   }
 
-  progress(offset: number): undefined {
+  async #longOfBoth(replayer: Replayer, record: LongRecord): Promise<void> {
+    await this.#becomeWhole(replayer)
+    replayer.long(record)
+    for (const oddity of record.oddities) this.#odd(oddity)
+  }
+
+  async #becomeWhole(replayer: Replayer): Promise<void> {
+    if (this.takeOthers === undefined) throw new NeedsBoth()
+    await this.takeOthers()
+    replayer.makeWhole()
+    this.#shard = undefined
+  }
+
+  progress(offset: number): boolean {
     this.#progress?.(this.bytes + offset)
+    return this.#stopped
+  }
+
+  /** Has {@link run} come back soon: nobody wants what it does. */
+  stop(): void {
+    this.#stopped = true
   }
 
   async #open(part: Part, limit: number | undefined): Promise<KeptSource> {
@@ -265,6 +383,7 @@ class Run implements Replay, PartVisitor {
       asOf === undefined,
       keyPositions,
       omit,
+      this.#shard,
     )
     if (!this.#inCommands) this.#replayer.enter(this.#source as KeptSource)
     this.#inCommands = true
@@ -276,6 +395,7 @@ class Run implements Replay, PartVisitor {
     const { error } = end
     this.#preamble?.end()
     const open = this.#inCommands ? (this.#replayer as Replayer).open : -1
+    if (!this.#reports) return error === undefined && open < 0
     const before = this.#findings.errors
     const offset = open >= 0 ? open : end.offset
     this.reached = { part: this.#part, offset, db: this.#inCommands ? this.keyspace.selected : 0 }
@@ -296,7 +416,7 @@ class Run implements Replay, PartVisitor {
   }
 
   #odd({ code, offset }: Oddity): void {
-    if (code === 'resp.header.form') return
+    if (code === 'resp.header.form' || !this.#reports) return
     this.#error(code, offset, 'servers read over it, check-aof refuses it')
   }
 

@@ -194,6 +194,16 @@ export class CommandTable {
   }
 
   /**
+   * Where a command has keys: nowhere; one, which is always its first argument; otherwise. Undefined for one that no
+   * server knows.
+   */
+  keys(id: number): 'none' | 'first' | 'more' | undefined {
+    const keys = ROWS[id]?.keys
+    if (keys === undefined) return undefined
+    return keys === '' ? 'none' : keys === '1' ? 'first' : 'more'
+  }
+
+  /**
    * Which arguments of one command are keys, in the order of the server's key specs. The command's arguments are those
    * from `first` on, `argc` of them; the result counts from 0, the name. A count that does not fit, or is no number,
    * gives no keys.

@@ -47,6 +47,12 @@ export interface KeyCount {
   expires: number
 }
 
+/** Keys of a database, and all of their digests in 20 bytes. */
+export interface DatabaseDigest extends Readonly<KeyCount> {
+  readonly db: number
+  readonly digest: Uint8Array
+}
+
 export interface DigestOptions {
   /** Whose digest: scores are printed in two ways, and fields that expire count with redis 8.0 only. */
   readonly server: ServerName
@@ -191,6 +197,26 @@ export class KeyspaceDigest extends IgnoredElements {
     else {
       count.keys++
       if (this.#expires) count.expires++
+    }
+  }
+
+  /** Of each database the keys so far: what {@link add} takes. */
+  get soFar(): readonly DatabaseDigest[] {
+    this.#select(this.#db)
+    return [...this.#counts].map(([db, counts]) => ({
+      db,
+      ...counts,
+      digest: this.#databases.get(db) as Uint8Array,
+    }))
+  }
+
+  /** Adds keys that somebody else has digested; none of them may be among those that are here. */
+  add(databases: readonly DatabaseDigest[]): void {
+    for (const { db, keys, expires, digest } of databases) {
+      this.#select(db)
+      addTo(this.#registers.bytes(DATABASE), digest)
+      const count = this.#counts.get(db)
+      this.#counts.set(db, { keys: keys + (count?.keys ?? 0), expires: expires + (count?.expires ?? 0) })
     }
   }
 

@@ -400,8 +400,8 @@ async function loadInto(
     source,
     {
       rdb: event => preamble.event(event),
-      records: batch => replayer.records(batch),
-      long: record => replayer.long(record),
+      records: batch => void replayer.records(batch),
+      long: record => void replayer.long(record),
     },
     { databases: 16, values: true },
   )

@@ -77,8 +77,8 @@ export async function replayParts(
       source,
       {
         rdb: event => preamble.event(event),
-        records: batch => replayer.records(batch),
-        long: record => replayer.long(record),
+        records: batch => void replayer.records(batch),
+        long: record => void replayer.long(record),
       },
       { databases: 16, values: true, ...(chunk === undefined ? {} : { window: new Window(source, chunk) }) },
     )

@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { resolveInput } from '../../src/aof/parts.ts'
 import { openSource } from '../../src/bytes/open.ts'
-import { digestOf } from '../../src/operations/digest.ts'
-import { replayLog } from '../../src/operations/replay.ts'
+import { digestShards } from '../../src/operations/digest.ts'
+import { replayShards } from '../../src/operations/shards.ts'
 import { foundServers, type Loaded, type Log, type Server } from '../helpers/servers.ts'
 import { multiPartLog } from './server-logs.ts'
 
@@ -65,19 +65,23 @@ async function serverSays(loaded: Loaded) {
   }
 }
 
-async function weSay(path: string, server: Server) {
-  const replay = await replayLog(await resolveInput(path), { ...OPTIONS, as: server.name })
+/** What we say of a log; in halves (`least` 0) the same as of the whole. */
+async function weSay(path: string, server: Server, least: number) {
+  const options = { ...OPTIONS, as: server.name }
+  const replay = await replayShards(await resolveInput(path), options, undefined, { least, thread: false })
   try {
-    const { digest } = digestOf(replay.keyspace, server.name, true)
+    const { digest } = await digestShards(replay, server.name, true)
     return {
       digest: digest.hex(),
       counts: Object.fromEntries(digest.counts),
-      functions: replay.keyspace.functions.size,
+      functions: replay.functions,
     }
   } finally {
     await replay.close()
   }
 }
+
+const WHOLE = Number.POSITIVE_INFINITY
 
 describe.each(foundServers())('%s', server => {
   it.each(LOGS)('has the keys of %s, when it loads it', async name => {
@@ -87,10 +91,12 @@ describe.each(foundServers())('%s', server => {
     try {
       if (!loaded.started) return
       if (REFUSED[name] !== undefined) {
-        await expect(weSay(path, server)).rejects.toMatchObject({ code: REFUSED[name] })
+        await expect(weSay(path, server, WHOLE)).rejects.toMatchObject({ code: REFUSED[name] })
         return
       }
-      expect(await weSay(path, server)).toEqual(await serverSays(loaded))
+      const theirs = await serverSays(loaded)
+      expect(await weSay(path, server, WHOLE)).toEqual(theirs)
+      expect(await weSay(path, server, 0)).toEqual(theirs)
     } finally {
       await loaded.stop()
     }
@@ -100,7 +106,9 @@ describe.each(foundServers())('%s', server => {
     const files = await multiPartLog(server)
     const loaded = await server.load(files)
     try {
-      expect(await weSay(join(loaded.folder, 'appendonlydir'), server)).toEqual(await serverSays(loaded))
+      const theirs = await serverSays(loaded)
+      expect(await weSay(join(loaded.folder, 'appendonlydir'), server, WHOLE)).toEqual(theirs)
+      expect(await weSay(join(loaded.folder, 'appendonlydir'), server, 0)).toEqual(theirs)
     } finally {
       await loaded.stop()
     }

@@ -6,6 +6,7 @@ import { type KeyVisitor, visitKeys } from '../../operations/keys.ts'
 import { KeyspaceSummary } from '../../operations/keyspace-summary.ts'
 import { isRdbAlone, streamRdbKeys } from '../../operations/rdb-keys.ts'
 import { replayLog } from '../../operations/replay.ts'
+import { replayShards } from '../../operations/shards.ts'
 import type { Kind } from '../../values/elements.ts'
 import { defineCommand } from '../define.ts'
 import { Exit } from '../exit.ts'
@@ -54,11 +55,12 @@ Exit status: 0 all of it was read, 1 something is damaged or would not load (ver
     const options = readReplayOptions(args)
     const databases = list(args.db).map(db => wholeNumber('db', db) as number)
     const types = list(args.type).map(type => choice('type', type, KINDS) as Kind)
-    const selection = {
-      key: args.key === undefined ? undefined : new Glob(lastGiven(args.key) as string),
+    const wanted = {
+      key: lastGiven(args.key),
       databases: databases.length === 0 ? undefined : new Set(databases),
       types: types.length === 0 ? undefined : new Set(types),
     }
+    const selection = { ...wanted, key: wanted.key === undefined ? undefined : new Glob(wanted.key) }
     const input = await resolveInput(args.path)
     const dumps = args.dump === true
     let waiting = 0
@@ -110,18 +112,22 @@ Exit status: 0 all of it was read, 1 something is damaged or would not load (ver
         }
         end = { functions: await streamRdbKeys(input, selection, options, visitor), rejected: 0, scripts: 0 }
       } else {
-        const replayed = await replayLog(input, options, bytes => bar.update(bytes))
+        const update = (bytes: number) => bar.update(bytes)
+        // One keyspace to be printed: the order is that in which its keys were made.
+        const replayed = dumps
+          ? await replayLog(input, options, update)
+          : await replayShards(input, options, update)
         try {
           for (const { first, count } of replayed.firstFindings) {
             if (first.severity === 'error') damaged = true
             if (first.severity === 'error' || first.code.startsWith('replay.')) say(first, count)
           }
           if (replayed.torn && args['load-truncated'] === true) damaged = false
-          // To count takes no look at what stands in the log.
-          replayed.keyspace.store.extents.passOver = !dumps
-          await visitKeys(replayed.keyspace, selection, visitor, replayed.bytes)
-          const { rejected, scripts, keyspace } = replayed
-          end = { functions: keyspace.functions.size, rejected, scripts }
+          if ('keyspace' in replayed) await visitKeys(replayed.keyspace, selection, visitor, replayed.bytes)
+          else for (const databases of await replayed.each('summary', wanted)) summary.add(databases)
+          const { rejected, scripts } = replayed
+          const functions = 'keyspace' in replayed ? replayed.keyspace.functions.size : replayed.functions
+          end = { functions, rejected, scripts }
         } finally {
           await replayed.close()
         }

@@ -28,7 +28,11 @@ async function streamAfter(commands: string): Promise<{ stream: StreamAnswer; re
   replayer.enter(source)
   await scanPart(
     source,
-    { rdb() {}, records: batch => replayer.records(batch), long: record => replayer.long(record) },
+    {
+      rdb() {},
+      records: batch => void replayer.records(batch),
+      long: record => void replayer.long(record),
+    },
     { databases: 16, allow: NEWER } as never,
   )
   const sink = new AnswerSink()
