@@ -3,7 +3,7 @@
  *
  *     string    SET
  *     list      RPUSH          set  SADD          sorted set  ZADD          64 items a command
- *     hash      HMSET          HPEXPIREAT for fields that expire
+ *     hash      HMSET          HPEXPIREAT, or instead HSETEX, for fields that expire
  *     stream    XADD …  XSETID  (XGROUP CREATE  (XGROUP CREATECONSUMER | XCLAIM …)…  XNACK …)…  XCFGSET  XIDMPRECORD …
  *     module    RESTORE
  *     array     ARMSET …  ARSEEK
@@ -48,6 +48,11 @@ export interface RebuildOptions {
   readonly known?: KnownCommands | undefined
   /** Bytes of an argument that are kept, where a line shows no more. Default: all. */
   readonly keep?: number | undefined
+  /**
+   * Whether fields that expire are set with HSETEX, which Redis 8.0 and Valkey 9.0 have: fewer commands, and fewer bytes.
+   * Default: no; HPEXPIREAT says afterwards when they expire.
+   */
+  readonly setWithExpiry?: boolean | undefined
 }
 
 const NO_BYTES = new Uint8Array(0)
@@ -90,6 +95,7 @@ export class RebuildCommands implements ElementSink {
   readonly #fieldExpiries = new BigInt64Array(ITEMS)
   #expiringFields = false
   readonly #expiry: Command
+  readonly #setWithExpiry: boolean
 
   /** Fields that the entry of a stream still lacks. */
   #fieldsLeft = 0
@@ -111,6 +117,7 @@ export class RebuildCommands implements ElementSink {
     this.#give = give
     this.#payload = options.payload
     this.#known = options.known ?? ALL
+    this.#setWithExpiry = options.setWithExpiry === true
     const held = () => new Command(options.keep)
     this.#command = held()
     this.#expiry = held()
@@ -327,6 +334,10 @@ export class RebuildCommands implements ElementSink {
   #finish(): void {
     this.#items = 0
     this.#exists = true
+    if (this.#expiringFields && this.#setWithExpiry) {
+      this.#setFields()
+      return
+    }
     this.#give(this.#command)
     if (this.#expiringFields) this.#expireFields()
   }
@@ -342,6 +353,44 @@ export class RebuildCommands implements ElementSink {
 
   /** Says when the fields of the HMSET that was given expire: of neighbours with one time in one command. */
   #expireFields(): void {
+    this.#eachRun((time, from, to) => {
+      const command = this.#startFields('HPEXPIREAT')
+      command.integer(time)
+      command.text('FIELDS')
+      command.number(to - from)
+      for (let i = from; i < to; i++) command.copy(this.#command, HMSET_FIELDS + 2 * i)
+      this.#give(command)
+    })
+  }
+
+  /** Gives, instead of the HMSET, one for the fields that do not expire, and an HSETEX for neighbours with one time. */
+  #setFields(): void {
+    const { count } = this.#command
+    const command = this.#startFields('HMSET')
+    for (let a = HMSET_FIELDS; a < count; a++)
+      if (this.#fieldExpiries[(a - HMSET_FIELDS) >> 1] === NO_EXPIRY) command.copy(this.#command, a)
+    if (command.count > HMSET_FIELDS) this.#give(command)
+    this.#eachRun((time, from, to) => {
+      const command = this.#startFields('HSETEX')
+      command.text('PXAT')
+      command.integer(time)
+      command.text('FIELDS')
+      command.number(to - from)
+      for (let a = HMSET_FIELDS + 2 * from; a < HMSET_FIELDS + 2 * to; a++) command.copy(this.#command, a)
+      this.#give(command)
+    })
+  }
+
+  #startFields(name: string): Command {
+    const command = this.#expiry
+    command.clear()
+    command.text(name)
+    command.copy(this.#key, 0)
+    return command
+  }
+
+  /** Calls `visit` with the fields of the HMSET that expire, neighbours with one time together. */
+  #eachRun(visit: (time: bigint, from: number, to: number) => void): void {
     if (!this.#known.fieldExpiry) this.#known.refuse('fields that expire')
     this.#expiringFields = false
     const times = this.#fieldExpiries
@@ -349,16 +398,7 @@ export class RebuildCommands implements ElementSink {
     for (let from = 0, to = 0; from < fields; from = to) {
       const time = times[from]
       while (to < fields && times[to] === time) to++
-      if (time === NO_EXPIRY) continue
-      const command = this.#expiry
-      command.clear()
-      command.text('HPEXPIREAT')
-      command.copy(this.#key, 0)
-      command.integer(time)
-      command.text('FIELDS')
-      command.number(to - from)
-      for (let i = from; i < to; i++) command.copy(this.#command, HMSET_FIELDS + 2 * i)
-      this.#give(command)
+      if (time !== NO_EXPIRY) visit(time, from, to)
     }
   }
 

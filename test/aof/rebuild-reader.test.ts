@@ -65,14 +65,14 @@ async function errorOf(...commands: string[]): Promise<string> {
   return 'none'
 }
 
-function rebuilt(keys: readonly ToldKey[]): Buffer {
+function rebuilt(keys: readonly ToldKey[], setWithExpiry = false): Buffer {
   const commands: Buffer[] = []
   const rebuild = new RebuildCommands(
     ({ bytes, start, end, count }: Command) => {
       const args = Array.from({ length: count }, (_, a) => bytes.slice(start[a], end[a]))
       commands.push(encodeCommand(args))
     },
-    { payload: value => writePayload(7, value, 12) },
+    { payload: value => writePayload(7, value, 12), setWithExpiry },
   )
   let db = -1
   for (const key of keys) {
@@ -103,7 +103,9 @@ describe('reading the commands that rebuild keys', () => {
     await fc.assert(
       fc.asyncProperty(someKeys, fc.constantFrom(64, 100, 1 << 16), async (told, chunk) => {
         const keys = told.map(possible).sort((a, b) => a.db - b.db)
-        expect(await fingerprintOf(rebuilt(keys), chunk)).toBe(fingerprintOfTold(keys))
+        const expected = fingerprintOfTold(keys)
+        expect(await fingerprintOf(rebuilt(keys), chunk)).toBe(expected)
+        expect(await fingerprintOf(rebuilt(keys, true), chunk)).toBe(expected)
       }),
     )
   })

@@ -109,6 +109,26 @@ describe('the commands that rebuild a key', () => {
     expect(commands('hash', mixed).slice(2)).toEqual(['HMSET key last v'])
   })
 
+  it('set fields that expire with HSETEX where that is wanted', () => {
+    const times = [5n, 5n, NO_EXPIRY, 5n, 6n, 6n, NO_EXPIRY]
+    const tell = (rebuild: RebuildCommands) => {
+      times.forEach((time, i) => {
+        rebuild.field(slice(`f${i}`), slice('v'), time)
+      })
+    }
+    expect(commands('hash', tell, { setWithExpiry: true, expireAtMs: 9n })).toEqual([
+      'HMSET key f2 v f6 v',
+      'HSETEX key PXAT 5 FIELDS 2 f0 v f1 v',
+      'HSETEX key PXAT 5 FIELDS 1 f3 v',
+      'HSETEX key PXAT 6 FIELDS 2 f4 v f5 v',
+      'PEXPIREAT key 9',
+    ])
+    const all = (rebuild: RebuildCommands) => rebuild.field(slice('f'), slice('v'), 0n)
+    expect(commands('hash', all, { setWithExpiry: true })).toEqual(['HSETEX key PXAT 0 FIELDS 1 f v'])
+    const none = (rebuild: RebuildCommands) => rebuild.field(slice('f'), slice('v'), NO_EXPIRY)
+    expect(commands('hash', none, { setWithExpiry: true })).toEqual(['HMSET key f v'])
+  })
+
   it('are none for a collection without elements, whatever key came before', () => {
     const { rebuild, lines } = rebuilding()
     rebuild.key(slice('one'), 5n)
