@@ -168,9 +168,9 @@ export class RebuildReader {
    * @param to behind the last one
    */
   records(batch: Batch, from = 0, to: number = batch.count): void {
-    if (batch.oddities.length > 0) {
-      const { code, offset } = batch.oddities[0]
-      throw corrupt('rebuild.command', offset, `not as a server writes it: ${code}`)
+    for (const { code, offset } of batch.oddities) {
+      if (offset >= batch.offset(from) && offset < batch.offset(to))
+        throw corrupt('rebuild.command', offset, `not as a server writes it: ${code}`)
     }
     this.#bytes = batch.bytes
     this.#base = batch.base

@@ -21,7 +21,9 @@ import { SourceBytes } from './source-bytes.ts'
  * 2. A value that was copied must be, byte for byte, what stands in the source.
  * 3. All other values are decoded, and what comes out goes into a fingerprint, with functions, data of modules and
  *    commands that were copied. It must be that of what whoever wrote was told to write.
- * 4. Checksum and framing must be right, and nothing may follow.
+ * 4. Checksum and framing must be right, and so many keys as are announced; nothing may follow.
+ *
+ * Not compared is for whom an RDB is (its version and AUX fields), and when keys were used.
  */
 
 /** Where an encoded value stands that was copied. */
@@ -61,8 +63,8 @@ export interface WrittenOutput {
   readonly keys: WrittenKeys
   /**
    * Of all that was written but keys that were copied: of keys and elements (of commands: what `RebuildableElements`
-   * leaves of them), libraries, and as unkeyed, in their order, records of module data with their opcode and commands
-   * that were copied, each from its header to its end.
+   * leaves of them), libraries, and as unkeyed, in their order, records of module data with their opcode, annotations,
+   * and commands that were copied, each from its header to its end.
    */
   readonly fingerprint: KeyspaceFingerprint | FingerprintWords
   /** Under which it was made. Default: that of this thread. */
@@ -84,6 +86,7 @@ export interface CheckedOutput {
   readonly bytes: number
 }
 
+const TOO_LONG = 'a record that is longer than any that is written'
 /** Codes of what is odd about streams. */
 const STREAM_CODES = 'rdb.stream.'
 /** Bytes of a key that a message shows. */
@@ -127,6 +130,11 @@ class OutputCheck implements PartVisitor {
   readonly #copiedFrom: number
   /** Whether it begins with an RDB. */
   #isRdb = false
+
+  /** What was said about the database that is being read, and what it has so far. */
+  #announced: { readonly keys: number; readonly expires: number } | undefined
+  #keysBefore = 0
+  #expires = 0
 
   /** The key at hand, and the offset of its entry or first command. */
   #key: WrittenKey | undefined
@@ -186,15 +194,22 @@ class OutputCheck implements PartVisitor {
         return
       case 'function':
       case 'function-pre-release':
-        librarySource(event.bytes as Uint8Array, event.offset, this.#library)
-        this.#fingerprint.library(this.#library)
+        this.#addLibrary(event.bytes, event.offset)
         return
       case 'module-aux':
-        this.#fingerprint.unkeyed(this.#record.set(event.bytes as Uint8Array))
+        if (event.bytes === undefined) throw this.#differs(event.offset, TOO_LONG)
+        this.#fingerprint.unkeyed(this.#record.set(event.bytes))
+        return
+      case 'select':
+        this.#endDatabase(event.offset)
+        return
+      case 'resize':
+        this.#announced = event
         return
       case 'slot-import':
         throw this.#differs(event.offset, 'a slot that is being imported, which nobody wrote')
       case 'end':
+        this.#endDatabase(event.offset)
         if (event.checksum?.stored === 0n && event.checksum.computed !== 0n)
           throw this.#differs(event.checksum.offset, 'there is no checksum')
         return
@@ -204,14 +219,16 @@ class OutputCheck implements PartVisitor {
   }
 
   records(batch: Batch): void {
-    let i = 0
-    if (batch.offset(0) < this.#copiedFrom) {
+    let to = 0
+    while (to < batch.count && batch.offset(to) < this.#copiedFrom) to++
+    if (to > 0) {
       this.#mayFollow(batch.offset(0))
-      while (i < batch.count && batch.offset(i) < this.#copiedFrom) i++
-      this.#rebuild(() => this.#rebuilt.records(batch, 0, i))
+      this.#formatted(() => this.#rebuilt.records(batch, 0, to))
     }
-    for (; i < batch.count; i++)
+    for (let i = 0; i < batch.count; i++) {
+      if (i < to && batch.argc(i) > 0) continue
       this.#fingerprint.unkeyed(this.#record.set(batch.bytes, batch.record[i], batch.record[i + 1]))
+    }
   }
 
   async long(record: LongRecord): Promise<void> {
@@ -222,7 +239,7 @@ class OutputCheck implements PartVisitor {
       return
     }
     this.#mayFollow(record.offset)
-    this.#rebuild(() => this.#rebuilt.long(record, bytes))
+    this.#formatted(() => this.#rebuilt.long(record, bytes))
   }
 
   progress(offset: number): undefined {
@@ -234,7 +251,7 @@ class OutputCheck implements PartVisitor {
     if (format === 'rdb+resp') this.#mayFollow(preambleEnd)
     if (error !== undefined) throw this.#unreadable(error)
     if (offset !== size) throw this.#differs(offset, `it ends, and there are ${size} bytes`)
-    this.#rebuild(() => this.#rebuilt.finish())
+    this.#formatted(() => this.#rebuilt.finish())
     this.#endKey()
     const missing = this.#written.keys.next()
     if (missing !== undefined) throw this.#differs(offset, `the key ${shown(missing.key)} is missing`)
@@ -248,7 +265,7 @@ class OutputCheck implements PartVisitor {
     throw this.#differs(offset, 'bytes behind the end, which nobody wrote')
   }
 
-  #rebuild(read: () => void): void {
+  #formatted(read: () => void): void {
     try {
       read()
     } catch (error) {
@@ -256,11 +273,35 @@ class OutputCheck implements PartVisitor {
     }
   }
 
+  #addLibrary(record: Uint8Array | undefined, offset: number): void {
+    if (record === undefined) throw this.#differs(offset, TOO_LONG)
+    this.#formatted(() => librarySource(record, offset, this.#library))
+    this.#fingerprint.library(this.#library)
+  }
+
+  /** Before another database, or the end: servers make room for as many keys as are announced. */
+  #endDatabase(offset: number): void {
+    const announced = this.#announced
+    this.#announced = undefined
+    const keys = this.keys - this.#keysBefore
+    const expires = this.#expires
+    this.#keysBefore = this.keys
+    this.#expires = 0
+    if (announced === undefined || (announced.keys === keys && announced.expires === expires)) return
+    this.#key = undefined
+    const { keys: more, expires: moreExpire } = announced
+    throw this.#differs(
+      offset,
+      `${keys} keys end, of which ${expires} expire, where ${more} and ${moreExpire} were announced`,
+    )
+  }
+
   /** An entry of the RDB: who takes its value. */
   #entry(entry: Entry): ElementSink | undefined {
     const { db, key, kind, offset, expireAtMs } = entry
     const written = this.#nextKey(db, key, kind, offset)
     this.#checkExpiry(expireAtMs, written)
+    if (expireAtMs !== NO_EXPIRY) this.#expires++
     const i = this.#next++
     const { copied } = written
     if (copied === undefined) return this.#fingerprint.key(db, key, kind, expireAtMs)

@@ -89,15 +89,22 @@ interface Content {
   keys?: readonly ToldKey[]
   libraries?: readonly string[]
   aux?: readonly Buffer[]
+  /** Keys for which room is to be made in each database. */
+  announced?: readonly ToldKey[]
 }
 
-function rdb({ keys = KEYS, libraries = [LIBRARY], aux = [MODULE_AUX] }: Content = {}): Buffer {
+function rdb({ keys = KEYS, libraries = [LIBRARY], aux = [MODULE_AUX], announced }: Content = {}): Buffer {
   const writer = new RdbWriter(TARGET, { modules: 'valkey' })
   for (const source of libraries) writer.function(slice(source))
   for (const record of aux) writer.copyRecord('module-aux', record, 0, record.length)
   let db = -1
-  for (const key of keys) {
-    if (key.db !== db) writer.select(key.db)
+  for (const [i, key] of keys.entries()) {
+    if (key.db !== db) {
+      writer.select(key.db)
+      const end = keys.findIndex((other, j) => j > i && other.db !== key.db)
+      const here = announced ?? keys.slice(i, end < 0 ? keys.length : end)
+      writer.resize(here.length, here.filter(other => other.expireAtMs !== NO_EXPIRY).length)
+    }
     db = key.db
     tellValue(writer.entry({ key: slice(key.key), expireAtMs: key.expireAtMs, idle: -1, frequency: -1 }), key)
   }
@@ -279,6 +286,12 @@ describe('reading an RDB back that was written', () => {
     }
   })
 
+  it('refuses more or fewer keys than are announced', async () => {
+    const output = await written()
+    const refused = await refusal(rdb({ announced: KEYS.slice(0, 6) }), output)
+    expect(refused).toMatch(/^at \d+, 7 keys end, of which 2 expire, where 6 and 1 were announced$/)
+  })
+
   it('names the key, and the offset of its entry', async () => {
     const file = rdb()
     const at = file.indexOf('some text') - 'string'.length - 3
@@ -442,6 +455,17 @@ describe('reading commands back that were written', () => {
       const output = await written({ aux: [] }, undefined, true)
       expect(await refusal(changed, output), `${at}: ${changed.subarray(at - 20, at + 20)}`).toBeDefined()
     }
+  })
+
+  it('sees a changed annotation', async () => {
+    const file = Buffer.concat([Buffer.from('#TS:1700000000\r\n'), commands()])
+    const output = () =>
+      written({ aux: [Buffer.from('#TS:1700000000\r\n')], libraries: [LIBRARY] }, undefined, true)
+    const { checkpoints: _, ...same } = await output()
+    expect(await refusal(file, same)).toBeUndefined()
+    file[5] ^= 1
+    const { checkpoints: __, ...other } = await output()
+    expect(await refusal(file, other)).toBeDefined()
   })
 
   it('takes commands that were copied behind the keys', async () => {
