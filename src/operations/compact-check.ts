@@ -249,10 +249,15 @@ class OutputCheck implements PartVisitor {
   /** The output was read, as far as it could be. */
   finish({ format, error, preambleEnd, offset }: PartEnd, size: number): void {
     if (format === 'rdb+resp') this.#mayFollow(preambleEnd)
-    if (error !== undefined) throw this.#unreadable(error)
+    if (error !== undefined) {
+      // It says itself in which key it is.
+      this.#key = undefined
+      throw this.#unreadable(error)
+    }
     if (offset !== size) throw this.#differs(offset, `it ends, and there are ${size} bytes`)
     this.#formatted(() => this.#rebuilt.finish())
     this.#endKey()
+    this.#key = undefined
     const missing = this.#written.keys.next()
     if (missing !== undefined) throw this.#differs(offset, `the key ${shown(missing.key)} is missing`)
     this.#compareAt(this.#written.fingerprint, offset)
@@ -321,7 +326,7 @@ class OutputCheck implements PartVisitor {
 
   /** Compares the next bytes of a value that was copied. */
   #compare(copied: CopiedValue, bytes: Uint8Array, from: number, to: number): void {
-    const { source, offset, length } = copied
+    const { source, offset } = copied
     let at = this.#sources.get(source)
     if (at === undefined) {
       at = new SourceBytes(source)
@@ -334,7 +339,7 @@ class OutputCheck implements PartVisitor {
     }
     const place = offset + this.#compared - head.length
     this.#compared += to - from
-    if (this.#compared > head.length + length || !at.equal(place, bytes, from, to))
+    if (!at.equal(place, bytes, from, to))
       throw this.#differs(this.#offset, `the value is not the one at ${offset} from which it was copied`)
   }
 

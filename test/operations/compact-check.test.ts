@@ -306,6 +306,49 @@ describe('reading an RDB back that was written', () => {
     )
   })
 
+  it('says what is other about a key', async () => {
+    const messageFor = async (content: Content) => (await refusal(rdb(content), await written())) as string
+    expect(await messageFor({ keys: with_('list', key => (key.kind = 'set')) })).toMatch(
+      /^at \d+, it is a set, and was written as a list \(key "list"\)$/,
+    )
+    expect(await messageFor({ keys: with_('list', key => (key.db = 7)) })).toMatch(
+      /^at \d+, it is in database 7, and was written into 0 \(key "list"\)$/,
+    )
+    expect(await messageFor({ keys: with_('expires', key => (key.expireAtMs = 1n)) })).toMatch(
+      /^at \d+, it expires at 1, and was written to expire at 1700000000000 \(key "expires"\)$/,
+    )
+    expect(await messageFor({ keys: KEYS.slice(0, -1) })).toMatch(/^at \d+, the key "last" is missing$/)
+    expect(await messageFor({ keys: [...KEYS, KEYS[9]] })).toMatch(
+      /^at \d+, the key "last", which nobody wrote$/,
+    )
+  })
+
+  it('refuses a value of another type, or of another length, than was copied', async () => {
+    const file = rdb()
+    const places = await placesIn(file)
+    const zset = places.get('0 zset')!
+    const from = () => ({ source: new BufferSource(file), file, copy: () => true })
+    const retyped = Buffer.from(file)
+    const at = zset.offset - 'zset'.length - 2
+    expect(retyped[at]).toBe(17)
+    // A ziplist: of the same kind.
+    retyped[at] = 12
+    expect(await refusal(summed(retyped), await written({}, from()))).toBe(
+      `at ${at}, the value is of type 12, copied was one of type 17 (key "zset")`,
+    )
+    for (const change of [-1, 1]) {
+      const output = await written({}, from())
+      const next = () => {
+        const key = output.keys.next()
+        if (key?.copied === undefined || key.copied.offset !== zset.offset) return key
+        return { ...key, copied: { ...key.copied, length: zset.length + change } }
+      }
+      expect(await refusal(file, { ...output, keys: { next } })).toBe(
+        `at ${at}, the value has ${zset.length} bytes, copied were ${zset.length + change} (key "zset")`,
+      )
+    }
+  })
+
   it('places a difference between two checkpoints', async () => {
     const file = rdb({ keys: with_('list', key => (key.value as string[]).reverse()) })
     const places = await placesIn(file)
