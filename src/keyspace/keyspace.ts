@@ -555,12 +555,8 @@ export class Keyspace {
   settle(): void {
     const { emptied } = this.store
     if (emptied.length === 0) return
-    for (const cell of emptied) if (this.#isEmpty(cell)) this.remove(cell)
+    for (const cell of emptied) if (this.#isLive(cell) && this.length(cell) === 0) this.remove(cell)
     emptied.length = 0
-  }
-
-  #isEmpty(cell: Cell): boolean {
-    return this.#isLive(cell) && !this.isEncoded(cell) && this.length(cell) === 0
   }
 
   /** Elements of a collection, bytes of a string. Those of an encoded one are counted. */

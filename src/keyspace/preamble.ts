@@ -3,7 +3,7 @@ import { SEED } from '../bytes/seed.ts'
 import { Cursor } from '../rdb/cursor.ts'
 import { HashTemplates } from '../rdb/encodings/template.ts'
 import type { EntryBatch, RdbEvent } from '../rdb/events.ts'
-import { type Magic, valueType } from '../rdb/format.ts'
+import { FIRST_OPCODE, type Magic, valueType } from '../rdb/format.ts'
 import { librarySource } from '../rdb/functions.ts'
 import { lengthAt, lengthSize, NO_LENGTH } from '../rdb/length.ts'
 import { Sieve } from '../rdb/sieve.ts'
@@ -66,6 +66,9 @@ export class Preamble {
   readonly #probe = new Probe()
   readonly #zset: ZsetFiller
   #magic: Magic = 'REDIS'
+  /** Of values, by type. */
+  readonly #kinds = new Uint8Array(FIRST_OPCODE)
+  readonly #references: boolean[] = []
 
   readonly #name = new Slice()
   readonly #key = new Argument()
@@ -96,7 +99,7 @@ export class Preamble {
     if (!this.#isFirst && UNKEYED.has(event.kind)) return
     switch (event.kind) {
       case 'header':
-        this.#magic = event.magic
+        this.#begin(event.magic)
         return
       case 'resize':
         this.#keyspace.expect(this.#shard === undefined ? event.keys : event.keys / SHARDS)
@@ -216,7 +219,7 @@ export class Preamble {
       return
     }
     const kind = this.#kindOf(type)
-    if (this.#isReference(type)) {
+    if (this.#references[type]) {
       const cell = this.#create(entries, i, kind)
       if (!this.#decode(entries, i, this.#keyspace.sink(cell))) this.#keyspace.remove(cell)
       this.#keyspace.settle()
@@ -324,7 +327,7 @@ export class Preamble {
       this.#referTo(this.#cell, bytes, from, entries.value[0])
       return
     }
-    const isReference = this.#isReference(type)
+    const isReference = this.#references[type]
     this.#cell =
       isReference || isOpaque(kind) ? this.#create(entries, 0, kind) : this.#keep(entries, 0, kind, 0)
     if (kind === CellKind.Module) return
@@ -382,12 +385,17 @@ export class Preamble {
     this.#decoding = false
   }
 
-  #kindOf(type: number): CellKind {
-    return KIND_NAMES.indexOf(valueType(this.#magic, type)?.kind ?? 'module') as CellKind
+  #begin(magic: Magic): void {
+    this.#magic = magic
+    for (let type = 0; type < FIRST_OPCODE; type++) {
+      const { kind, name } = valueType(magic, type) ?? UNKNOWN
+      this.#kinds[type] = KIND_NAMES.indexOf(kind)
+      this.#references[type] = TEMPLATE_REFERENCES.has(name)
+    }
   }
 
-  #isReference(type: number): boolean {
-    return TEMPLATE_REFERENCES.has(valueType(this.#magic, type)?.name ?? '')
+  #kindOf(type: number): CellKind {
+    return this.#kinds[type] as CellKind
   }
 
   #define(bytes: Uint8Array | undefined, offset: number): void {
@@ -412,6 +420,9 @@ export class Preamble {
     if (rejection !== undefined) this.#report.refused(offset, rejection)
   }
 }
+
+/** What the walk does not let by. */
+const UNKNOWN = { kind: 'module', name: '' } as const
 
 const NO_BYTES = new Uint8Array(0)
 
