@@ -220,9 +220,7 @@ export class Preamble {
     }
     const kind = this.#kindOf(type)
     if (this.#references[type]) {
-      const cell = this.#create(entries, i, kind)
-      if (!this.#decode(entries, i, this.#keyspace.sink(cell))) this.#keyspace.remove(cell)
-      this.#keyspace.settle()
+      this.#fill(entries, i, kind)
       return
     }
     const mayLoseSign = UNPACKED_ZSETS.has(type) && isPacked(lengthAt(bytes, at))
@@ -234,13 +232,18 @@ export class Preamble {
   #probeValue(entries: EntryBatch, i: number, kind: CellKind): boolean {
     const probe = this.#probe
     if (!this.#decode(entries, i, probe) || probe.isEmpty) return false
-    if (UNPACKED_ZSETS.has(entries.type[i]) && probe.losesSign) {
-      this.#decode(entries, i, this.#zset.of(this.#create(entries, i, kind)))
-      return false
-    }
-    if (!probe.isMiscounted) return true
-    this.#decode(entries, i, this.#keyspace.sink(this.#create(entries, i, kind)))
+    const losesSign = UNPACKED_ZSETS.has(entries.type[i]) && probe.losesSign
+    if (!losesSign && !probe.isMiscounted) return true
+    this.#fill(entries, i, kind, losesSign)
     return false
+  }
+
+  /** Makes the key, and decodes its value for good. */
+  #fill(entries: EntryBatch, i: number, kind: CellKind, losesSign = false): void {
+    const cell = this.#create(entries, i, kind)
+    const sink = losesSign ? this.#zset.of(cell) : this.#keyspace.sink(cell)
+    if (!this.#decode(entries, i, sink)) this.#keyspace.remove(cell)
+    this.#keyspace.settle()
   }
 
   /** One that is not compressed: it is at hand at once. */

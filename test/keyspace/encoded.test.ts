@@ -292,6 +292,29 @@ describe('an encoded value', () => {
     ])
   })
 
+  it('of a sorted set keeps the sign of a -0 from then on where servers have not packed it', async () => {
+    const zset = (key: string, count: number, longest: number) =>
+      entry(
+        5,
+        key,
+        len(count),
+        Array.from({ length: count }, (_, i) => [str(i === 0 ? 'm'.repeat(longest) : `m${i}`), double(i)]),
+      )
+    const base = rdb(
+      'REDIS0011',
+      select(0),
+      zset('few', 3, 64),
+      zset('long', 3, 65),
+      zset('many', 129, 1),
+      entry(17, 'packed', str(listpack('a', '1'))),
+    )
+    const keys = ['few', 'long', 'many', 'packed']
+    const commands = keys.map(key => `ZADD ${key} -0 new`)
+    const replayed = await replay(Buffer.concat([base, log(...commands)]))
+    const scores = keys.map(key => new Map(heldBy(replayed, key) as [string, string][]).get('new'))
+    expect(scores).toEqual(['0', '-0', '-0', '0'])
+  })
+
   it('is found through the patterns of SORT', async () => {
     const base = rdb(
       'REDIS0011',
