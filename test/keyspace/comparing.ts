@@ -86,7 +86,13 @@ async function stateOf(running: Loaded): Promise<State> {
   const digest = String(await running.query('DEBUG', 'DIGEST'))
   const saved = await running.query('SAVE')
   if (saved instanceof Error) throw saved
-  const { answers, functions } = await decode(readFileSync(join(running.folder, 'dump.rdb')))
+  // Redis 7.0 sets the last id of a stream below one that was deleted, when it is told to.
+  const expected = ['rdb.stream.deleted-id']
+  const { answers, functions } = await decode(
+    readFileSync(join(running.folder, 'dump.rdb')),
+    undefined,
+    expected,
+  )
   return { digest, answers: byPlace(answers), functions }
 }
 
@@ -285,12 +291,14 @@ export async function check(reloader: Reloader, log: Log, options: CheckOptions)
   return { failure: undefined, compared }
 }
 
-function cutAt(log: Log, end: number): Log {
+/** The log with only so many bytes of its last part. */
+export function cutAt(log: Log, end: number): Log {
   const last = log[log.length - 1]
   return [...log.slice(0, -1), { ...last, bytes: last.bytes.subarray(0, end) }]
 }
 
-async function tornCut(reloader: Reloader, log: Log): Promise<string | undefined> {
+/** What differs, in words, when the last part may end anywhere. */
+export async function tornCut(reloader: Reloader, log: Log): Promise<string | undefined> {
   const { server } = reloader
   const loaded = await reloader.start(log)
   try {

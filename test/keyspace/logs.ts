@@ -51,15 +51,15 @@ export interface Recorded {
   readonly args: readonly Buffer[] | undefined
 }
 
-/** The records of a part without an RDB. */
+/** The records of a part without an RDB, up to one that is cut. */
 export function recordsOf(bytes: Buffer): Recorded[] {
   const records: Recorded[] = []
   for (let at = 0; at < bytes.length; ) {
     const offset = at
     const line = (): string => {
       const end = bytes.indexOf('\r\n', at)
-      const text = bytes.toString('latin1', at, end)
-      at = end + 2
+      const text = end < 0 ? '' : bytes.toString('latin1', at, end)
+      at = end < 0 ? Number.POSITIVE_INFINITY : end + 2
       return text
     }
     const head = line()
@@ -73,6 +73,7 @@ export function recordsOf(bytes: Buffer): Recorded[] {
       args.push(bytes.subarray(at, at + length))
       at += length + 2
     }
+    if (at > bytes.length) break
     records.push({ offset, end: at, args })
   }
   return records

@@ -24,10 +24,12 @@ export interface Decoded {
  * All that aofkit decodes from an RDB; throws where it finds anything wrong.
  *
  * @param chunk bytes of a window
+ * @param expected codes of what may be odd
  */
 export async function decode(
   rdb: Uint8Array | readonly Uint8Array[] | Source,
   chunk?: number,
+  expected: readonly string[] = [],
 ): Promise<Decoded> {
   const source =
     rdb instanceof Uint8Array ? new PieceSource([rdb]) : Array.isArray(rdb) ? new PieceSource(rdb) : rdb
@@ -57,7 +59,7 @@ export async function decode(
       throw error
     },
     odd(code, offset, message) {
-      throw new Error(`${code} at ${offset}: ${message}`)
+      if (!expected.includes(code)) throw new Error(`${code} at ${offset}: ${message}`)
     },
   })
   const window = new Window(source as Source, chunk)
