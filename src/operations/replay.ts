@@ -5,6 +5,7 @@ import { Beginning } from '../bytes/beginning.ts'
 import { type FormatError, JobError } from '../bytes/errors.ts'
 import { escapeBytes, escapeName } from '../bytes/escape.ts'
 import type { KeptSource } from '../bytes/source.ts'
+import { HANDLERS } from '../keyspace/commands/table.ts'
 import { Keyspace } from '../keyspace/keyspace.ts'
 import { Preamble } from '../keyspace/preamble.ts'
 import type { Rejection } from '../keyspace/rejection.ts'
@@ -473,10 +474,14 @@ export class LogReplay implements Replay, PartVisitor {
     )
       throw new JobError('replay.opaque', `${place}: ${shown}: it is not known which key it changes`, option)
     const others = knownTo(bytes, 0, bytes.length)
+    const hints: string[] = []
+    if (others.length > 0) hints.push(`${others.join(', ')} would: --as ${others.at(-1)}`)
+    if (Object.hasOwn(HANDLERS, lower))
+      hints.push(`--allow-commands ${shown} replays it, as newer servers do`)
     throw new JobError(
       'replay.unknown',
       `${place}: ${table.server} knows no command "${shown}": it does not start on this log`,
-      others.length > 0 ? `${others.join(', ')} would: --as ${others.at(-1)}` : option,
+      hints.length > 0 ? hints.join('; ') : option,
     )
   }
 

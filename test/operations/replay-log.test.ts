@@ -122,6 +122,47 @@ describe('replay of a log', () => {
     )
   })
 
+  it.each([
+    ['XDELEX', 'x', 'IDS', '1', '1-1'],
+    ['XACKDEL', 'x', 'g', 'IDS', '1', '1-1'],
+    ['XNACK', 'x', 'g', 'FAIL', 'IDS', '1', '1-1'],
+    ['XCFGSET', 'x', 'IDMP-DURATION', '5'],
+    ['DELEX', 'k', 'IFEQ', 'v'],
+    ['LMOVEM', 'l', 'm', 'LEFT', 'LEFT'],
+  ])('says how %s is replayed, which only newer servers know, and does so', async (name, ...args) => {
+    const bytes = Buffer.concat([encode('SET', 'k', 'v'), encode(name, ...args)])
+    const { status, err } = await dumped(bytes)
+    expect(status).toBe(2)
+    expect(err).toMatch(
+      new RegExp(`log:27: .* knows no command "${name}".*\n--allow-commands ${name} replays it`),
+    )
+    const { keys } = await dumped(bytes, '--allow-commands', name)
+    expect(keys).toEqual(name === 'DELEX' ? [] : [string(0, 'k', 'v')])
+  })
+
+  it('says of a command that only the others know which they are, and that it can be replayed all the same', async () => {
+    const bytes = encode('MSETEX', '1', 'k', 'v', 'KEEPTTL')
+    const { err } = await dumped(bytes)
+    expect(err).toMatch(/"MSETEX".*\nvalkey-9\.1 would: --as valkey-9\.1; --allow-commands MSETEX replays it/)
+    for (const args of [
+      ['--as', 'valkey-9.1'],
+      ['--allow-commands', 'msetex'],
+    ]) {
+      expect(await dumped(bytes, ...args)).toMatchObject({ status: 0, keys: [string(0, 'k', 'v')] })
+    }
+  })
+
+  it('keeps a command of arrays, which only newer servers know, for its key', async () => {
+    const bytes = commands(['ARSET', 'a', '0', 'x'], ['ARINSERT', 'a', 'y'], ['SET', 'k', 'v'])
+    const { status, err } = await dumped(bytes)
+    expect({ status, err }).toEqual({
+      status: 2,
+      err: expect.stringMatching(/"ARSET".*\n--allow-commands ARSET@N /),
+    })
+    const { keys } = await dumped(bytes, '--allow-commands', 'ARSET@1,ARINSERT@1')
+    expect(keys).toMatchObject([{ key: 'a', type: 'module' }, { key: 'k' }])
+  })
+
   it('leaves scripts out when it is told to, and counts them', async () => {
     const bytes = commands(
       ['SET', 'k', 'v'],

@@ -8,6 +8,7 @@ import type { Handler, Handlers } from './handler.ts'
 import { HASHES } from './hashes.ts'
 import { HYPERLOGLOG } from './hyperloglog.ts'
 import { KEYS } from './keys.ts'
+import { LIST_MOVES } from './list-moves.ts'
 import { LISTS } from './lists.ts'
 import { POPS } from './pops.ts'
 import { RESTORE } from './restore.ts'
@@ -28,6 +29,7 @@ export const HANDLERS: Handlers = {
   ...HASHES,
   ...SETS,
   ...LISTS,
+  ...LIST_MOVES,
   ...ZSETS,
   ...STREAMS,
   ...SET_STORES,
