@@ -148,7 +148,10 @@ export class Memory {
     let sum = 0
     for (let i = 0; i < count; i++) {
       const ref = refs[i]
-      sum = (sum + words[ref >>> SEGMENT_BITS][((ref & UNIT_MASK) << 2) + LINE]) | 0
+      const segment = words[ref >>> SEGMENT_BITS]
+      const start = (ref & UNIT_MASK) << 2
+      const end = start + ((segment[start] & 0xffff) >>> 2)
+      for (let word = start + LINE; word <= end; word += LINE) sum = (sum + segment[word]) | 0
     }
     return sum
   }
