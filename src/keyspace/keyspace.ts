@@ -556,7 +556,8 @@ export class Keyspace {
     const { emptied } = this.store
     if (emptied.length === 0) return
     for (const cell of emptied) if (this.#isLive(cell) && this.length(cell) === 0) this.remove(cell)
-    emptied.length = 0
+    // To set its length takes ten times as long.
+    while (emptied.length > 0) emptied.pop()
   }
 
   /** Elements of a collection, bytes of a string. Those of an encoded one are counted. */

@@ -45,6 +45,8 @@ const BLOCKS_OF_CLASS = Int32Array.from(SIZES, size => Math.floor(PAGE / size))
 export const TOUCHED = 2
 /** Words of a line of a processor's cache. */
 const LINE = 16
+/** Lines of a block that are looked at, its last one not counted: more are not needed at once, or the next ones come by themselves. */
+const MOST_LINES = 8
 
 /** Bytes behind a segment that may be looked at, and mean nothing: four at a time are read at its end, too. */
 const SLACK = 64
@@ -151,7 +153,9 @@ export class Memory {
       const segment = words[ref >>> SEGMENT_BITS]
       const start = (ref & UNIT_MASK) << 2
       const end = start + ((segment[start] & 0xffff) >>> 2)
-      for (let word = start + LINE; word <= end; word += LINE) sum = (sum + segment[word]) | 0
+      sum = (sum + segment[end]) | 0
+      const most = Math.min(end, start + MOST_LINES * LINE)
+      for (let word = start + LINE; word < most; word += LINE) sum = (sum + segment[word]) | 0
     }
     return sum
   }

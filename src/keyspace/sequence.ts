@@ -13,7 +13,7 @@ import { packedSize, sizeOf, Values } from './values.ts'
  *     1  items
  *     2  levels of nodes above the leaves
  *
- *     leaf  items (2) TOUCHED (1) 0 (1) start (2) end (2)  free  [start: item … :end]  free
+ *     leaf  end (2) TOUCHED (1) 0 (1) start (2) items (2)  free  [start: item … :end]  free
  *     item  value (values.ts)  bytes of it (1)
  *     node  children (4)  for each: ref (4)  items below it (4)
  */
@@ -590,17 +590,17 @@ export class Sequence {
   }
 
   #end(leaf: Ref): number {
-    return this.#memory.words[segmentOf(leaf)][(at(leaf) >>> 2) + 1] >>> 16
+    return this.#memory.words[segmentOf(leaf)][at(leaf) >>> 2] & 0xffff
   }
 
   #items(leaf: Ref): number {
-    return this.#memory.words[segmentOf(leaf)][at(leaf) >>> 2] & 0xffff
+    return this.#memory.words[segmentOf(leaf)][(at(leaf) >>> 2) + 1] >>> 16
   }
 
   #setBounds(leaf: Ref, start: number, end: number, items: number): void {
     const segment = this.#memory.words[segmentOf(leaf)]
-    segment[at(leaf) >>> 2] = items
-    segment[(at(leaf) >>> 2) + 1] = start | (end << 16)
+    segment[at(leaf) >>> 2] = end
+    segment[(at(leaf) >>> 2) + 1] = start | (items << 16)
   }
 
   #putItem(leaf: Ref, offset: number, value: Argument, size: number): void {
@@ -650,9 +650,10 @@ export class SequenceWalk {
       child = this.#memory.words[segmentOf(child)][(at(child) >>> 2) + 1]
     }
     this.bytes = this.#memory.bytes[segmentOf(child)]
-    const bounds = this.#memory.words[segmentOf(child)][(at(child) >>> 2) + 1]
-    this.#next = at(child) + (bounds & 0xffff)
-    this.#end = at(child) + (bounds >>> 16)
+    const words = this.#memory.words[segmentOf(child)]
+    const start = at(child) >>> 2
+    this.#next = at(child) + (words[start + 1] & 0xffff)
+    this.#end = at(child) + (words[start] & 0xffff)
   }
 
   #nextLeaf(): boolean {
