@@ -634,6 +634,14 @@ export class SequenceWalk {
     if (words[owner + ROOT] !== 0) this.#descend(words[owner + ROOT], 0)
   }
 
+  /** Begins behind the last item: only {@link previous} may follow. */
+  beginBack(words: Int32Array, owner: number): void {
+    this.#height = words[owner + HEIGHT]
+    this.#next = 0
+    this.#end = 0
+    if (words[owner + ROOT] !== 0) this.#descend(words[owner + ROOT], 0, true)
+  }
+
   /** Goes to the next item; false when there is none. */
   next(): boolean {
     if (this.#next >= this.#end && !this.#nextLeaf()) return false
@@ -642,12 +650,23 @@ export class SequenceWalk {
     return true
   }
 
-  #descend(ref: Ref, from: number): void {
+  /** Goes to the item before; false when there is none. */
+  previous(): boolean {
+    if (this.#next >= this.#end && !this.#previousLeaf()) return false
+    this.#end -= this.bytes[this.#end - 1]
+    this.item = this.#end
+    return true
+  }
+
+  #descend(ref: Ref, from: number, last = false): void {
     let child = ref
     for (let level = from; level < this.#height; level++) {
+      const segment = this.#memory.words[segmentOf(child)]
+      const start = at(child) >>> 2
+      const slot = last ? segment[start] - 1 : 0
       this.#nodes[level] = child
-      this.#children[level] = 0
-      child = this.#memory.words[segmentOf(child)][(at(child) >>> 2) + 1]
+      this.#children[level] = slot
+      child = segment[start + 1 + 2 * slot]
     }
     this.bytes = this.#memory.bytes[segmentOf(child)]
     const words = this.#memory.words[segmentOf(child)]
@@ -664,6 +683,16 @@ export class SequenceWalk {
       const child = ++this.#children[level]
       if (child >= segment[start]) continue
       this.#descend(segment[start + 1 + 2 * child], level + 1)
+      return true
+    }
+    return false
+  }
+  #previousLeaf(): boolean {
+    for (let level = this.#height - 1; level >= 0; level--) {
+      if (this.#children[level] === 0) continue
+      const node = this.#nodes[level]
+      const child = --this.#children[level]
+      this.#descend(this.#memory.words[segmentOf(node)][(at(node) >>> 2) + 1 + 2 * child], level + 1, true)
       return true
     }
     return false

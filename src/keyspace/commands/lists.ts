@@ -135,10 +135,10 @@ export const LISTS: Handlers = {
     const cell = keyspace.find(call.at(1))
     if (cell === 0) return
     if (keyspace.kind(cell) !== CellKind.List) return WRONGTYPE
-    const positions = positionsOf(keyspace, cell, call.at(3))
-    const chosen = count > 0 ? positions.slice(0, count) : count < 0 ? positions.slice(count) : positions
+    const positions = positionsOf(keyspace, cell, call.at(3), count)
     // From the end, so that those before keep their positions.
-    for (let i = chosen.length - 1; i >= 0; i--) keyspace.lists.delete(cell, chosen[i])
+    if (count >= 0) positions.reverse()
+    for (const position of positions) keyspace.lists.delete(cell, position)
   },
 
   linsert(call, keyspace) {
@@ -158,10 +158,23 @@ export const LISTS: Handlers = {
   },
 }
 
-function positionsOf(keyspace: Keyspace, cell: Cell, value: Argument): number[] {
+/**
+ * Where the value stands: the first `count` places from the head, or, negative, from the tail; 0: all of them. What stands
+ * behind the last of them is not looked at, so that a long list costs as much as it does a server.
+ */
+function positionsOf(keyspace: Keyspace, cell: Cell, value: Argument, count: number): number[] {
   const positions: number[] = []
   const walk = keyspace.lists.walk()
+  if (count < 0) {
+    let position = keyspace.lists.length(cell) - 1
+    for (walk.beginBack(cell); walk.previous(); position--) {
+      if (walk.equals(value) && positions.push(position) === -count) break
+    }
+    return positions
+  }
   let position = 0
-  for (walk.begin(cell); walk.next(); position++) if (walk.equals(value)) positions.push(position)
+  for (walk.begin(cell); walk.next(); position++) {
+    if (walk.equals(value) && positions.push(position) === count) break
+  }
   return positions
 }

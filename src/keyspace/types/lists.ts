@@ -108,7 +108,7 @@ export class Lists {
   }
 }
 
-/** A walk through a list from its head, which must not be changed meanwhile. */
+/** A walk through a list from its head, or from its tail: it must not be changed meanwhile. */
 export class ListWalk {
   readonly #store: Storage
   readonly #values: Values
@@ -124,9 +124,19 @@ export class ListWalk {
     this.#walk.begin(this.#store.cells.words[segmentOfCell(cell)], wordOf(cell) + Word.Value)
   }
 
+  /** Begins behind the tail: only {@link previous} may follow. */
+  beginBack(cell: Cell): void {
+    this.#walk.beginBack(this.#store.cells.words[segmentOfCell(cell)], wordOf(cell) + Word.Value)
+  }
+
   /** Goes to the next item; false when there is none. */
   next(): boolean {
     return this.#walk.next()
+  }
+
+  /** Goes to the item before; false when there is none. */
+  previous(): boolean {
+    return this.#walk.previous()
   }
 
   /** Makes the slice the item. */
