@@ -14,7 +14,10 @@ const MOST_PARTS = 2 ** 16
  */
 export class Extents {
   readonly #sources: KeptSource[] = []
-  /** Of what is {@link read}, only the length is given (`PASSED_OVER`): for those who count. */
+  /**
+   * Of what is {@link read}, and of strings and long elements in memory, only the length is given (`PASSED_OVER`): for
+   * those who count.
+   */
   passOver = false
   readonly #ahead = new ReadAhead(this)
 

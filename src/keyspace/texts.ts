@@ -5,17 +5,23 @@ import { at, LARGEST, type Memory, type Ref, segmentOf } from './memory.ts'
  * Texts in memory: up to 4,096 bytes a block, longer ones a tree, so that none is moved as it grows and none needs
  * memory in one piece. The length is kept by whoever keeps the text.
  *
- *     node   1,024 refs of nodes or blocks, 0 where there are nothing but zeros
- *     block  4,096 bytes
+ *     node   128 refs of nodes or leaves, 0 where there are nothing but zeros
+ *     leaf   1,024 bytes
+ *
+ * Both are small, so that a bit far out in a text of zeros takes 2 to 3 KiB.
  */
 
-const CHILDREN = LARGEST / 4
-const CHILD_BITS = 10
+const LEAF = 1024
+const LEAF_WORDS = LEAF / 4
+const CHILDREN = 128
+const CHILD_BITS = 7
+const NODE = CHILDREN * 4
 
-/** Levels of nodes above the blocks of a text. */
+/** Levels of nodes above the leaves of a text. */
 function heightOf(length: number): number {
-  let height = 0
-  for (let reach = LARGEST; reach < length; reach *= CHILDREN) height++
+  if (length <= LARGEST) return 0
+  let height = 1
+  for (let reach = LEAF * CHILDREN; reach < length; reach *= CHILDREN) height++
   return height
 }
 
@@ -47,9 +53,11 @@ export class Texts {
       this.#zero(grown, length, to)
       return grown
     }
-    const block = this.#memory.resize(ref, length, LARGEST)
-    this.#zero(block, length, LARGEST)
-    return this.#raise(block, 0, heightOf(to))
+    const root = this.#node()
+    const bytes = this.#memory.bytes[segmentOf(ref)]
+    this.write(root, to, 0, bytes, at(ref), at(ref) + length)
+    this.#memory.free(ref)
+    return root
   }
 
   free(ref: Ref, length: number): void {
@@ -58,7 +66,10 @@ export class Texts {
 
   /** Another text with the same bytes. */
   copy(ref: Ref, length: number): Ref {
-    return this.#copy(ref, heightOf(length), Math.min(length, LARGEST))
+    if (length > LARGEST) return this.#copy(ref, heightOf(length))
+    const copy = this.#memory.allocate(length)
+    this.#memory.copy(ref, copy, length)
+    return copy
   }
 
   /** Puts `bytes[from, to)` at `offset` of a text of `length` bytes. */
@@ -67,9 +78,9 @@ export class Texts {
     const height = heightOf(length)
     while (done < to) {
       const position = offset + done - from
-      const inside = height === 0 ? position : position % LARGEST
-      const count = Math.min(to - done, LARGEST - inside)
-      const block = height === 0 ? ref : this.#block(ref, height, position, true)
+      const inside = height === 0 ? position : position % LEAF
+      const count = height === 0 ? to - done : Math.min(to - done, LEAF - inside)
+      const block = height === 0 ? ref : this.#leaf(ref, height, position, true)
       const target = this.#memory.bytes[segmentOf(block)]
       copyBytes(bytes, done, target, at(block) + inside, count)
       done += count
@@ -86,9 +97,9 @@ export class Texts {
     const height = heightOf(length)
     const room = slice.room(to - from)
     for (let position = from; position < to; ) {
-      const inside = position % LARGEST
-      const count = Math.min(to - position, LARGEST - inside)
-      const block = this.#block(ref, height, position, false)
+      const inside = position % LEAF
+      const count = Math.min(to - position, LEAF - inside)
+      const block = this.#leaf(ref, height, position, false)
       const target = slice.at + position - from
       if (block === 0) room.fill(0, target, target + count)
       else copyBytes(this.#memory.bytes[segmentOf(block)], at(block) + inside, room, target, count)
@@ -98,34 +109,52 @@ export class Texts {
 
   /** One byte of a text of `length` bytes. */
   byte(ref: Ref, length: number, offset: number): number {
-    const block = length <= LARGEST ? ref : this.#block(ref, heightOf(length), offset, false)
-    return block === 0 ? 0 : this.#memory.bytes[segmentOf(block)][at(block) + (offset % LARGEST)]
+    if (length <= LARGEST) return this.#memory.bytes[segmentOf(ref)][at(ref) + offset]
+    const leaf = this.#leaf(ref, heightOf(length), offset, false)
+    return leaf === 0 ? 0 : this.#memory.bytes[segmentOf(leaf)][at(leaf) + (offset % LEAF)]
   }
 
   setByte(ref: Ref, length: number, offset: number, value: number): void {
-    const block = length <= LARGEST ? ref : this.#block(ref, heightOf(length), offset, true)
-    this.#memory.bytes[segmentOf(block)][at(block) + (offset % LARGEST)] = value
+    if (length <= LARGEST) {
+      this.#memory.bytes[segmentOf(ref)][at(ref) + offset] = value
+      return
+    }
+    const leaf = this.#leaf(ref, heightOf(length), offset, true)
+    this.#memory.bytes[segmentOf(leaf)][at(leaf) + (offset % LEAF)] = value
   }
 
   /** Four bytes of a text that is used as a list of numbers. */
   word(ref: Ref, length: number, index: number): number {
     if (length <= LARGEST) return this.#memory.words[segmentOf(ref)][(at(ref) >>> 2) + index]
-    const block = this.#block(ref, heightOf(length), index * 4, false)
-    return block === 0 ? 0 : this.#memory.words[segmentOf(block)][(at(block) >>> 2) + (index % CHILDREN)]
+    const leaf = this.#leaf(ref, heightOf(length), index * 4, false)
+    return leaf === 0 ? 0 : this.#memory.words[segmentOf(leaf)][(at(leaf) >>> 2) + (index % LEAF_WORDS)]
   }
 
   setWord(ref: Ref, length: number, index: number, value: number): void {
-    const block = length <= LARGEST ? ref : this.#block(ref, heightOf(length), index * 4, true)
-    this.#memory.words[segmentOf(block)][(at(block) >>> 2) + (index % CHILDREN)] = value
+    if (length <= LARGEST) {
+      this.#memory.words[segmentOf(ref)][(at(ref) >>> 2) + index] = value
+      return
+    }
+    const leaf = this.#leaf(ref, heightOf(length), index * 4, true)
+    this.#memory.words[segmentOf(leaf)][(at(leaf) >>> 2) + (index % LEAF_WORDS)] = value
+  }
+
+  /** The block that begins with the first bytes of a text; they must have been written. */
+  first(ref: Ref, length: number): Ref {
+    let block = ref
+    for (let height = heightOf(length); height > 0; height--)
+      block = this.#memory.words[segmentOf(block)][at(block) >>> 2]
+    return block
   }
 
   /** Whether a text of the slice's length is equal to it. */
   equals(ref: Ref, text: Slice): boolean {
     const { bytes, at: from, length } = text
     const height = heightOf(length)
-    for (let done = 0; done < length; done += LARGEST) {
-      const block = height === 0 ? ref : this.#block(ref, height, done, false)
-      const count = Math.min(LARGEST, length - done)
+    const size = height === 0 ? LARGEST : LEAF
+    for (let done = 0; done < length; done += size) {
+      const block = height === 0 ? ref : this.#leaf(ref, height, done, false)
+      const count = Math.min(size, length - done)
       if (block === 0) {
         for (let i = 0; i < count; i++) if (bytes[from + done + i] !== 0) return false
       } else if (!sameBytes(this.#memory.bytes[segmentOf(block)], at(block), bytes, from + done, count)) {
@@ -136,8 +165,8 @@ export class Texts {
   }
 
   #node(): Ref {
-    const node = this.#memory.allocate(LARGEST)
-    this.#zero(node, 0, LARGEST)
+    const node = this.#memory.allocate(NODE)
+    this.#zero(node, 0, NODE)
     return node
   }
 
@@ -151,19 +180,21 @@ export class Texts {
     return root
   }
 
-  /** The block with the byte at `offset`; 0 where there are zeros, unless it is to be made. */
-  #block(root: Ref, height: number, offset: number, make: boolean): Ref {
-    const number = Math.floor(offset / LARGEST)
+  /** The leaf with the byte at `offset`; 0 where there are zeros, unless it is to be made. */
+  #leaf(root: Ref, height: number, offset: number, make: boolean): Ref {
+    const number = Math.floor(offset / LEAF)
     let ref = root
     for (let level = height - 1; level >= 0; level--) {
-      const child =
-        level === 0 ? number % CHILDREN : Math.floor(number / 2 ** (CHILD_BITS * level)) % CHILDREN
       const words = this.#memory.words[segmentOf(ref)]
-      const index = (at(ref) >>> 2) + child
+      const index = (at(ref) >>> 2) + ((number >>> (CHILD_BITS * level)) & (CHILDREN - 1))
       let next = words[index]
       if (next === 0) {
         if (!make) return 0
-        next = this.#node()
+        if (level > 0) next = this.#node()
+        else {
+          next = this.#memory.allocate(LEAF)
+          this.#zero(next, 0, LEAF)
+        }
         words[index] = next
       }
       ref = next
@@ -171,16 +202,15 @@ export class Texts {
     return ref
   }
 
-  #copy(ref: Ref, height: number, size: number): Ref {
+  #copy(ref: Ref, height: number): Ref {
     if (ref === 0) return 0
+    const size = height === 0 ? LEAF : NODE
     const copy = this.#memory.allocate(size)
     this.#memory.copy(ref, copy, size)
     if (height === 0) return copy
-    for (let i = 0; i < CHILDREN; i++) {
-      const index = (at(copy) >>> 2) + i
-      const words = this.#memory.words[segmentOf(copy)]
-      words[index] = this.#copy(words[index], height - 1, LARGEST)
-    }
+    const words = this.#memory.words[segmentOf(copy)]
+    const first = at(copy) >>> 2
+    for (let i = 0; i < CHILDREN; i++) words[first + i] = this.#copy(words[first + i], height - 1)
     return copy
   }
 

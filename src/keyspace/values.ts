@@ -1,3 +1,4 @@
+import { PASSED_OVER } from '../values/elements.ts'
 import { Slice } from '../values/slice.ts'
 import type { Argument } from './argument.ts'
 import { copyText } from './moves.ts'
@@ -69,7 +70,8 @@ export class Values {
       slice.set(bytes, at + 1, at + 1 + first)
     } else if (first === IN_TEXT) {
       const length = get32(bytes, at + 5) >>> 0
-      this.#store.texts.read(get32(bytes, at + 1), length, 0, length, slice)
+      if (this.#store.extents.passOver) slice.set(PASSED_OVER, 0, length)
+      else this.#store.texts.read(get32(bytes, at + 1), length, 0, length, slice)
     } else {
       const offset = (get32(bytes, at + 1) >>> 0) + get16(bytes, at + 5) * TWO_32
       this.#store.extents.read(get16(bytes, at + 7), offset, this.length(bytes, at), slice)

@@ -4,7 +4,20 @@ import { Texts } from '../../src/keyspace/texts.ts'
 import { Slice } from '../../src/values/slice.ts'
 import { generator } from './replaying.ts'
 
-const SIZES = [1, 15, 4095, 4096, 4097, 12_345, 4 << 20, (4 << 20) + 1, (4 << 20) + 5000]
+const SIZES = [
+  1,
+  15,
+  1024,
+  4095,
+  4096,
+  4097,
+  5120,
+  12_345,
+  (128 << 10) + 1,
+  4 << 20,
+  (16 << 20) + 1,
+  (16 << 20) + 5000,
+]
 
 function bytesOf(size: number): Buffer {
   const random = generator(size)
@@ -63,4 +76,17 @@ it('takes no memory for what is only zeros', () => {
   expect(texts.byte(ref, size, size - 1)).toBe(7)
   expect(texts.byte(ref, size, size / 2)).toBe(0)
   expect(memory.size).toBeLessThan(1 << 18)
+})
+
+it('takes about 3 KiB for a byte far out, and 2 more when there was something at the beginning', () => {
+  for (const before of [0, 1]) {
+    const memory = new Memory()
+    const texts = new Texts(memory)
+    const size = 2 ** 25
+    for (let i = 0; i < 1000; i++) {
+      const ref = texts.extend(texts.add(Buffer.from('x'), 0, before), before, size)
+      texts.setByte(ref, size, size - 1, 7)
+    }
+    expect(memory.size / 1000).toBeLessThan(before === 0 ? 3200 : 5400)
+  }
 })

@@ -297,12 +297,9 @@ export class Streams {
 
   /** Looks at the first words of a node. */
   #toHeader(ref: number, size: number): void {
-    const { words } = this.#store.memory
-    let block = ref
-    // They are in the first block of a long text.
-    for (let reach = LARGEST; reach < size; reach *= LARGEST / 4)
-      block = words[segmentOf(block)][at(block) >>> 2]
-    this.#header = words[segmentOf(block)]
+    const { memory, texts } = this.#store
+    const block = size <= LARGEST ? ref : texts.first(ref, size)
+    this.#header = memory.words[segmentOf(block)]
     this.#headerAt = at(block) >>> 2
   }
 
@@ -464,7 +461,7 @@ export class Streams {
       for (let k = 0; k < count; k++) {
         this.#read(bytes, name, this.#name)
         // Both may have been read from where only one has room.
-        if (bytes[name] > LONGEST_NEAR) this.#name.set(this.#name.copy())
+        if (bytes[name] > LONGEST_NEAR && this.#name.bytes !== PASSED_OVER) this.#name.set(this.#name.copy())
         this.#read(bytes, value, this.#element)
         sink.field(this.#name, this.#element, NO_EXPIRY)
         name += elementSize(bytes, name)

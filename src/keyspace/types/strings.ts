@@ -108,9 +108,10 @@ export class Strings {
     }
   }
 
-  /** Makes the slice its bytes: void after the next call for any string. */
+  /** Makes the slice its bytes: void after the next call for any string. For those who count, only their number. */
   read(cell: Cell, slice: Slice): void {
-    this.readRange(cell, 0, this.length(cell), slice)
+    if (this.#store.extents.passOver) slice.set(PASSED_OVER, 0, this.length(cell))
+    else this.readRange(cell, 0, this.length(cell), slice)
   }
 
   /** Makes the slice its bytes `from` to `to`, which must be there. */
