@@ -17,9 +17,10 @@ export function generator(seed: number): () => number {
   }
 }
 
-type Emit = (...args: string[]) => void
+export type Emit = (...args: string[]) => void
 
-function write(path: string, produce: (emit: Emit) => void): string {
+/** Writes a log of what is emitted, unless it is there. */
+export function write(path: string, produce: (emit: Emit) => void): string {
   if (existsSync(path)) return path
   mkdirSync(dirname(path), { recursive: true })
   const fd = openSync(`${path}.tmp`, 'w')
@@ -43,7 +44,8 @@ function write(path: string, produce: (emit: Emit) => void): string {
   return path
 }
 
-const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'.repeat(400)
+/** Stretches of it are values. */
+export const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'.repeat(400)
 
 /** 6 million commands of mixed types, 40 to 150 bytes each. */
 export function smallLog(folder: string, commands = 6_000_000): string {

@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, statSync } from 'node:fs'
-import { basename, delimiter, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { existsSync, statSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { flatCosts } from './flat-cost.ts'
 import { largeLog, sessionLog, smallLog } from './logs.ts'
+import { aofkit, data, median, type Run, root, run, tool } from './processes.ts'
 import { makeRdb } from './rdb-data.ts'
 import { digestTime, loadTime, saveTime } from './server-times.ts'
 
@@ -16,9 +16,6 @@ import { digestTime, loadTime, saveTime } from './server-times.ts'
  */
 
 const PAIRS = 7
-const root = dirname(dirname(process.argv[1] ?? fileURLToPath(import.meta.url)))
-const data = join(root, 'bench', '.data')
-const aofkit = join(root, 'bin', 'aofkit.js')
 
 interface Comparison {
   readonly name: string
@@ -175,47 +172,6 @@ function digesting(): Tool | undefined {
       }
 }
 
-/** Redis 8.0's tool by preference: it is the fastest of its kind. */
-function tool(name: string, servers = ['redis-8.0', 'valkey-9.1', 'redis-7.0']): string | undefined {
-  const folder = process.env.AOFKIT_SERVERS
-  const candidates = folder
-    ? servers.map(server => join(folder, 'bin', `${server}-${name}`))
-    : (process.env.PATH ?? '').split(delimiter).map(path => join(path, `redis-${name}`))
-  return candidates.find(path => existsSync(path))
-}
-
-interface Run {
-  readonly seconds: number
-  /** Peak, in MB; what was seen by looking every few milliseconds. */
-  readonly memory: number
-}
-
-function run(command: string, args: readonly string[]): Promise<Run> {
-  return new Promise((resolve, reject) => {
-    const started = process.hrtime.bigint()
-    const child = spawn(command, args, { stdio: 'ignore' })
-    let memory = 0
-    const look = () => {
-      try {
-        const status = readFileSync(`/proc/${child.pid}/status`, 'latin1')
-        memory = Math.max(memory, Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024)
-      } catch {
-        // Gone, or no Linux.
-      }
-    }
-    const timer = setInterval(look, 5)
-    child.once('error', reject)
-    child.once('exit', () => {
-      clearInterval(timer)
-      resolve({ seconds: Number(process.hrtime.bigint() - started) / 1e9, memory })
-    })
-  })
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1]
-}
-
 const words = process.argv.slice(2)
 const chosen = COMPARISONS.filter(({ name }) => words.length === 0 || words.some(word => name.includes(word)))
 process.stdout.write(
@@ -248,6 +204,7 @@ for (const { name, file, ours, theirs, reach, memory } of chosen) {
     `  ${theirs?.name}: ${median(others).toFixed(2)} s\n  ratio: ${ratio.toFixed(2)} times as fast (to reach: ${reach})\n\n`,
   )
 }
+await flatCosts(words)
 const version: number[] = []
 const idle: number[] = []
 for (let i = 0; i < 15; i++) {

@@ -5,6 +5,7 @@ import { copyFile, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { childrenWork } from './processes.ts'
 
 /* How long servers take for what aofkit does without one. */
 
@@ -22,6 +23,14 @@ export function digestTime(path: string, serverBinary: string): Promise<{ second
     seconds: await ask('DEBUG DIGEST'),
     load,
   }))
+}
+
+/** Seconds of processors that the server takes for it; as {@link loadTime} where that is not known. */
+export async function loadWork(path: string, serverBinary: string): Promise<number> {
+  const before = childrenWork()
+  const seconds = await loadTime(path, serverBinary)
+  const after = childrenWork()
+  return before === undefined || after === undefined ? seconds : after - before
 }
 
 /** Seconds that the server at `serverBinary` takes to load the log at `path`, which has commands only. */
