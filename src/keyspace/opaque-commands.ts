@@ -19,7 +19,7 @@ const FIRST: Keys = [1, 0]
 const NONE: Keys = [0, 0]
 
 /** Modules whose commands have their key in the first place, and those among them that do not. */
-const PREFIXES = ['json.', 'bf.', 'cf.', 'cms.', 'topk.', 'tdigest.', 'ts.']
+export const MODULE_PREFIXES: readonly string[] = ['json.', 'bf.', 'cf.', 'cms.', 'topk.', 'tdigest.', 'ts.']
 const EXCEPTIONS: Readonly<Record<string, Keys>> = {
   'json.mset': [1, 3],
   'ts.madd': [1, 3],
@@ -155,7 +155,7 @@ export class OpaqueCommands {
 function keysOf(name: string, builtIn: boolean): Keys | undefined {
   if (Object.hasOwn(EXCEPTIONS, name)) return EXCEPTIONS[name]
   // Of those that servers have built in (vector sets) it is the first.
-  return builtIn || PREFIXES.some(prefix => name.startsWith(prefix)) ? FIRST : undefined
+  return builtIn || MODULE_PREFIXES.some(prefix => name.startsWith(prefix)) ? FIRST : undefined
 }
 
 function nameOf(batch: Batch, a: number): string {

@@ -335,7 +335,7 @@ class OutputCheck implements PartVisitor {
     const head = this.#head
     while (this.#compared < head.length && from < to) {
       if (bytes[from++] !== head[this.#compared++])
-        throw this.#differs(this.#offset, `the string is not said to have ${length} bytes`)
+        throw this.#differs(this.#offset, `the string is not said to have ${copied.length} bytes`)
     }
     const place = offset + this.#compared - head.length
     this.#compared += to - from

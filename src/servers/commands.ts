@@ -71,6 +71,11 @@ export function idOf(name: string): number {
   return id
 }
 
+/** The commands and subcommands that one of the servers knows, in lower case. */
+export function commandNames(): readonly string[] {
+  return ROWS.map(row => row.name)
+}
+
 /** Commands that are more than a change of the keyspace. */
 export const ids = {
   select: idOf('select'),

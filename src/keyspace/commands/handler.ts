@@ -11,3 +11,6 @@ export type Handler = (call: Call, keyspace: Keyspace) => Rejection | void
 
 /** By name in small letters; of a subcommand `container|name`. */
 export type Handlers = Readonly<Record<string, Handler>>
+
+/** Of a command that changes no key. */
+export const nothing: Handler = () => {}

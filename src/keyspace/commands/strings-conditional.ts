@@ -5,7 +5,7 @@ import { type Cell, CellKind } from '../cells.ts'
 import type { Keyspace } from '../keyspace.ts'
 import { Rejection, SYNTAX, WRONGTYPE } from '../rejection.ts'
 import { EX, EXAT, PX, PXAT, setTime, type TimeForm, timeAt } from './expiry.ts'
-import type { Handlers } from './handler.ts'
+import { type Handlers, nothing } from './handler.ts'
 import { putString, stringAt } from './strings.ts'
 
 /*
@@ -210,7 +210,7 @@ export const CONDITIONAL_STRINGS: Handlers = {
   },
 
   /** Reads; of servers that are newer than the tables of commands. */
-  digest() {},
+  digest: nothing,
 }
 
 function wrongArity(command: string): Rejection {

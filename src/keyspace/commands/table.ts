@@ -4,7 +4,7 @@ import { CONNECTION } from './connection.ts'
 import { FIELD_EXPIRY } from './field-expiry.ts'
 import { FUNCTIONS } from './functions.ts'
 import { GEO } from './geo.ts'
-import type { Handler, Handlers } from './handler.ts'
+import { type Handler, type Handlers, nothing } from './handler.ts'
 import { HASHES } from './hashes.ts'
 import { HYPERLOGLOG } from './hyperloglog.ts'
 import { KEYS } from './keys.ts'
@@ -21,29 +21,32 @@ import { CONDITIONAL_STRINGS } from './strings-conditional.ts'
 import { ZSET_STORES } from './zset-stores.ts'
 import { ZSETS } from './zsets.ts'
 
-/** Every command that changes keys, by name; a family has a file beside this one. */
-export const HANDLERS: Handlers = {
-  ...KEYS,
-  ...STRINGS,
-  ...CONDITIONAL_STRINGS,
-  ...HASHES,
-  ...SETS,
-  ...LISTS,
-  ...LIST_MOVES,
-  ...ZSETS,
-  ...STREAMS,
-  ...SET_STORES,
-  ...ZSET_STORES,
-  ...POPS,
-  ...SORT,
-  ...GEO,
-  ...RESTORE,
-  ...BITS,
-  ...HYPERLOGLOG,
-  ...FIELD_EXPIRY,
-  ...FUNCTIONS,
-  ...CONNECTION,
+/** Commands that are carried out, by family: each has the file of that name beside this one. */
+export const FAMILIES: Readonly<Record<string, Handlers>> = {
+  keys: KEYS,
+  strings: STRINGS,
+  'strings-conditional': CONDITIONAL_STRINGS,
+  hashes: HASHES,
+  sets: SETS,
+  lists: LISTS,
+  'list-moves': LIST_MOVES,
+  zsets: ZSETS,
+  streams: STREAMS,
+  'set-stores': SET_STORES,
+  'zset-stores': ZSET_STORES,
+  pops: POPS,
+  sort: SORT,
+  geo: GEO,
+  restore: RESTORE,
+  bits: BITS,
+  hyperloglog: HYPERLOGLOG,
+  'field-expiry': FIELD_EXPIRY,
+  functions: FUNCTIONS,
+  connection: CONNECTION,
 }
+
+/** Every command that changes keys, by name. */
+export const HANDLERS: Handlers = Object.assign({}, ...Object.values(FAMILIES))
 
 /** Commands that change no key although servers flag them as writes, or do not flag them. */
 const WITHOUT_EFFECT = new Set([
@@ -60,8 +63,6 @@ const WITHOUT_EFFECT = new Set([
 /** Not flagged as writes, and of effect all the same. */
 const WITH_EFFECT = new Set(['multi', 'exec', 'eval', 'evalsha', 'fcall', 'debug'])
 
-export const nothing: Handler = () => {}
-
 function changesNothing(flags: number): boolean {
   return (flags & (Flag.Write | Flag.Container | Flag.Allowed)) === 0
 }
@@ -70,9 +71,14 @@ function changesNothing(flags: number): boolean {
 export function handlersOf(table: CommandTable, count: number): (Handler | undefined)[] {
   return Array.from({ length: count }, (_, id) => {
     const name = table.name(id)
-    const handler = HANDLERS[name]
-    if (handler !== undefined) return handler
-    if (WITHOUT_EFFECT.has(name)) return nothing
-    return changesNothing(table.flags[id]) && !WITH_EFFECT.has(name) ? nothing : undefined
+    return HANDLERS[name] ?? (hasEffect(name, table.flags[id]) ? undefined : nothing)
   })
+}
+
+/**
+ * Whether a command that has no handler may be more than something to pass over.
+ * @param flags of its server's table
+ */
+export function hasEffect(name: string, flags: number): boolean {
+  return !WITHOUT_EFFECT.has(name) && (!changesNothing(flags) || WITH_EFFECT.has(name))
 }
