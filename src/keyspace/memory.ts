@@ -183,6 +183,19 @@ export class Memory {
     for (let i = start; i < end; i++) target[i + shift] = source[i]
   }
 
+  /** Leaves out the pages before the one with this block, as `Cells.skipTo` does cells: for tests. */
+  skipTo(ref: Ref): void {
+    this.#pages = ref >>> UNITS_PER_PAGE_BITS
+    const segment = segmentOf(ref)
+    while (this.bytes.length < segment) {
+      this.bytes.push(this.bytes[0])
+      this.words.push(this.words[0])
+      this.views.push(this.views[0])
+    }
+    if (this.bytes.length === segment) this.#newSegment()
+    while (this.#pages >= this.#class.length) this.#growTables()
+  }
+
   #newPage(kind: number): number {
     let page = this.#empty
     if (page !== 0) this.#empty = this.#next[page]
