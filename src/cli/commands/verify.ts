@@ -84,6 +84,7 @@ Exit status: 0 sound (also torn, with --load-truncated), 1 anything else, a miss
         }
         // Loaded for those who ask for it: without it verify starts sooner.
         const { checkReplay } = await import('../../operations/replay-check.ts')
+        bar.again('replaying')
         replayed = await checkReplay(input, report, checked, expectations, now, done => bar.update(done))
         report = { ...report, findings: [...report.findings, ...replayed.findings] }
       }

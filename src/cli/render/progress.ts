@@ -12,6 +12,8 @@ const BAR_SIZE = 30
 export interface Progress {
   /** @param done bytes so far */
   update(done: number): void
+  /** All is read once more, for what the word says; bytes count from 0 again. */
+  again(word: string): void
   /** Takes the bar away again. */
   stop(): void
 }
@@ -21,8 +23,9 @@ export interface Progress {
  * @param wanted what the user said; undefined: only on a terminal
  */
 export function startProgress(io: Io, wanted: boolean | undefined, total: number | undefined): Progress {
-  if (!(wanted ?? io.errIsTerminal)) return { update() {}, stop() {} }
-  const rate = new Rate(Date.now())
+  if (!(wanted ?? io.errIsTerminal)) return { update() {}, again() {}, stop() {} }
+  let rate = new Rate(Date.now())
+  let word = ''
   let shown = Date.now() + (wanted === true ? 0 : PATIENCE_MS) - EVERY_MS
   let bar: SingleBar | undefined
   let text = ''
@@ -57,10 +60,14 @@ export function startProgress(io: Io, wanted: boolean | undefined, total: number
       if (now - shown < EVERY_MS) return
       shown = now
       done = bytes
-      text = progressText(done, total, rate.at(now, done))
+      text = word + progressText(done, total, rate.at(now, done))
       if (!loading) start().catch(() => {})
       loading = true
       bar?.update(Math.min(done, total ?? done), { text })
+    },
+    again(what) {
+      word = `${what}: `
+      rate = new Rate(Date.now())
     },
     stop() {
       stopped = true

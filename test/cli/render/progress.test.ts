@@ -82,6 +82,19 @@ describe('the bar', () => {
     bar.stop()
   })
 
+  it('says for what all is read once more, at a speed of its own', async () => {
+    const { io, screen } = terminal()
+    const bar = startProgress(io, undefined, 10_240)
+    vi.advanceTimersByTime(1000)
+    bar.update(10_240)
+    bar.again('replaying')
+    vi.advanceTimersByTime(4000)
+    bar.update(4096)
+    await loaded(screen)
+    expect(screen()).toContain(' 40%  replaying: 4.0 KB, 1.0 KB/s, 6 s left')
+    bar.stop()
+  })
+
   it('gives the cursor back to who interrupts it', async () => {
     const before = new Set(process.listeners('exit'))
     const { io, screen } = terminal()
