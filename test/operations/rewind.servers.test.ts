@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { generator } from '../../bench/logs.ts'
@@ -76,6 +76,62 @@ describe.each(foundServers())('%s', server => {
       }
     },
   )
+
+  it(`brings keys back as they were then, over whatever they are now (seed ${SEED})`, {
+    timeout: 300_000,
+  }, async () => {
+    const next = generator(SEED + 1)
+    const random = (below: number) => Math.floor(next() * below)
+    const course = { preamble: true, timestamps: true, rewrites: 1, replica: true }
+    const log = (await written(server, { ...course, seed: SEED + 1, commands: COMMANDS })).at(-1) as Log
+    const folder = temporaryFolder()
+    const path = join(folder, 'log')
+    mkdirSync(path)
+    for (const [name, bytes] of Object.entries(filesOf(log))) writeFileSync(join(path, name), bytes)
+    const part = log.at(-1) as Log[number]
+    const boundaries = boundariesOf(part)
+    for (const glob of ['*', '[a-m]*', 's?']) {
+      const offset = boundaries[random(boundaries.length)]
+      const output = join(folder, `${glob.length}.aof`)
+      const report = await callJson<{ onlyKeys: { keys: number } }>(
+        ...['rewind', path, '--to-offset', `${part.name}:${offset}`],
+        ...['--only-key', glob, '--output', output],
+      )
+      expect(report.status, report.err).toBe(0)
+      const prefix = log.map(each =>
+        each === part ? { name: each.name, bytes: each.bytes.subarray(0, offset) } : each,
+      )
+      const then = await server.load(filesOf(prefix), { truncated: 'no' })
+      // Over what the whole log has left.
+      const now = await server.load(filesOf(log), { args: ['--replica-read-only', 'no'] })
+      try {
+        let keys = 0
+        for (const { args } of recordsOf(readFileSync(output))) {
+          const reply = await now.query(...(args as readonly Buffer[]))
+          expect(reply, String(args?.slice(0, 3))).not.toBeInstanceOf(Error)
+        }
+        for (let db = 0; db < 16; db++) {
+          for (const each of [then, now]) await each.query('SELECT', db)
+          for (const key of (await then.query('KEYS', glob)) as Buffer[]) {
+            keys++
+            for (const [...words] of [['DEBUG', 'DIGEST-VALUE'], ['PEXPIRETIME'], ['TYPE']]) {
+              expect(String(await now.query(...words, key)), `${words} ${key}`).toBe(
+                String(await then.query(...words, key)),
+              )
+            }
+          }
+        }
+        // KEYS does not show those whose time is over.
+        expect(report.onlyKeys.keys).toBeGreaterThanOrEqual(keys)
+      } finally {
+        await then.stop()
+        await now.stop()
+      }
+      // As a log, too, and nothing else is in it.
+      if (glob === '*')
+        expect(await digestOf(server, readFileSync(output))).toBe(await digestOf(server, filesOf(prefix)))
+    }
+  })
 
   it('starts on a rewound log, goes on writing to it, and starts again', async () => {
     const folder = await server.run(async client => {

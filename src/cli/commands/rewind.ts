@@ -3,6 +3,7 @@ import { Beginning } from '../../bytes/beginning.ts'
 import { JobError } from '../../bytes/errors.ts'
 import { escapeName, quoteBytes, quoteForShell } from '../../bytes/escape.ts'
 import { formatCount, formatTime, plural } from '../../bytes/figures.ts'
+import { Glob } from '../../bytes/glob.ts'
 import type { KeptSource } from '../../bytes/source.ts'
 import { CommandPattern } from '../../operations/command-pattern.ts'
 import { listMoments, type Moments, type RewindMoment } from '../../operations/moments.ts'
@@ -14,6 +15,7 @@ import {
   planRewind,
   type RewindPlan,
 } from '../../operations/rewind.ts'
+import type { RebuiltKeys } from '../../operations/rewind-keys.ts'
 import type { RewindPreview } from '../../operations/rewind-preview.ts'
 import { type RewindResult, writeRewind } from '../../operations/rewind-write.ts'
 import { type Arguments, defineCommand } from '../define.ts'
@@ -49,6 +51,9 @@ const options = {
   before: word('Keep what is in front of a command that matches PATTERN'),
   nth: word('Which of those that match --before: first, last, or a number'),
   without: word('Keep everything but the commands that match PATTERN'),
+  'only-key': word(
+    'Instead of the log: the commands that bring back the keys matching this glob, as for KEYS',
+  ),
   preview: negatedFlag('With --dry-run: do not replay the log to see which keys come and go'),
   force: flag('Replace what has the name DEST'),
   'allow-empty': flag('Cut even if nothing is left'),
@@ -62,6 +67,7 @@ export const rewind = defineCommand({
   describe: 'Point-in-time recovery: keep the log up to a moment, at a new place',
   epilogue: `A PATTERN is the name of a command in any case, which matches whatever its arguments (flushall, 'xgroup|create'), or a glob over the command as print --full shows it ('DEL user:*'). Commands of the log are matched, not the keys of an RDB.
 A cut is never inside a transaction, a record or an annotation: the boundary in front of them is taken. Parts behind it are not in the result, nor in its manifest. --without leaves out what matches, and a transaction of which nothing else is left; SELECT, MULTI and EXEC match nothing.
+--only-key writes a file (or, with --output -, to standard output) for redis-cli --pipe instead: SELECT, and for each key that matches DEL, so that nothing is added to what is there now, and the commands that rebuild it as it was at the moment. Keys that were not there then are not touched. The moment may be the end: --to-offset with the size of the log.
 --list shows the moments to choose from, one a line; with --json as JSON Lines. A place in it is what --to-offset takes: what stands in front of it is kept. Times are condensed to 40 at most. A deletion is 100 keys and more by DEL and UNLINK, with hardly anything in between; a transaction, one of 100 commands and more.
 The source is only read: what the result has not is still there. The result is read back, and is what servers load, before it has its name.
 Exit status: 0 the result is there, 1 with --dry-run: something would be dropped, 2 refused or not possible; nothing was written then.`,
@@ -69,6 +75,10 @@ Exit status: 0 the result is there, 1 with --dry-run: something would be dropped
     ['aofkit rewind PATH --before flushall --dry-run', 'what would come back'],
     ['aofkit rewind PATH --before flushall --output rewound', 'the log up to the last FLUSHALL'],
     ['aofkit rewind PATH --to-time 2024-05-01T14:04:59 --output rewound', 'the log up to a second'],
+    [
+      "aofkit rewind PATH --before flushall --only-key 'user:*' --output - | redis-cli --pipe",
+      'some keys back into a running server',
+    ],
     ['aofkit rewind PATH --list', 'times, flushes, mass deletions, and their offsets'],
     ["aofkit rewind PATH --without 'DEL user:*' --output rewound", 'the log as if they had not been'],
   ],
@@ -93,6 +103,7 @@ Exit status: 0 the result is there, 1 with --dry-run: something would be dropped
         const at = placeOf(where)
         io.err(`aofkit: warning: ${at === '' ? '' : `${at}: `}${message}\n`)
       }
+      if (args['only-key'] !== undefined) return await onlyKeys(args, plan, open, io)
       if (output === undefined) {
         const previewed = args.preview !== false ? await preview(args, plan, open, io) : undefined
         io.out(
@@ -114,7 +125,16 @@ Exit status: 0 the result is there, 1 with --dry-run: something would be dropped
 type Args = Arguments<typeof options>
 
 /** Options that say what the result is: a list has none. */
-const OF_A_RESULT = ['output', 'dry-run', 'to-time', 'to-offset', 'before', 'nth', 'without'] as const
+const OF_A_RESULT = [
+  'output',
+  'only-key',
+  'dry-run',
+  'to-time',
+  'to-offset',
+  'before',
+  'nth',
+  'without',
+] as const
 
 async function list(args: Args, io: Io): Promise<Exit> {
   const other = OF_A_RESULT.find(name => args[name] !== undefined)
@@ -194,6 +214,69 @@ async function preview(
   }
 }
 
+/** The keys that match as they were then, instead of the log. */
+async function onlyKeys(args: Args, plan: RewindPlan, open: KeptPartOpener, io: Io): Promise<Exit> {
+  const output = lastGiven(args.output)
+  const { input } = plan
+  const toStdout = output === '-'
+  const { rebuildKeys } = await import('../../operations/rewind-keys.ts')
+  const bar = startProgress(io, args.progress, input.size)
+  let found: RebuiltKeys
+  try {
+    found = await rebuildKeys(
+      input,
+      plan,
+      new Glob(lastGiven(args['only-key']) as string),
+      readReplayOptions(args),
+      open,
+      {
+        output: toStdout ? undefined : output,
+        force: args.force === true,
+        give: toStdout
+          ? bytes => {
+              io.out(bytes)
+              return io.flush()
+            }
+          : () => {},
+      },
+      Date.now(),
+      done => bar.update(done),
+    )
+  } finally {
+    bar.stop()
+  }
+  const { keys, commands, bytes, expired, opaque, opaqueNames } = found
+  if (expired > 0) {
+    io.err(
+      `aofkit: warning: of ${plural(expired, 'key')} the time to live is over: a server deletes ${expired === 1 ? 'it' : 'them'} at once\n`,
+    )
+  }
+  if (opaque > 0) {
+    const names = opaqueNames.map(name => quoteBytes(name, SHOWN)).join(', ')
+    io.err(
+      `aofkit: ${plural(opaque, 'key')} of a module, or of a command that --allow-commands names, cannot be rebuilt and ${opaque === 1 ? 'is' : 'are'} left out: ${names}${opaque > opaqueNames.length ? ', …' : ''}\n`,
+    )
+  }
+  if (args.json === true && !toStdout) {
+    io.out(
+      toJson({
+        ...reportOf(plan, output ?? null),
+        onlyKeys: { keys, commands, bytes, expired, opaque },
+      }),
+    )
+  } else if (!toStdout) {
+    const { style } = io
+    const lines = [
+      ...(output === undefined ? [] : [`${style.green('done')}: ${escapeName(output)}`]),
+      `${plural(keys, 'key')} as they were, in ${plural(commands, 'command')}, ${exactBytes(bytes)}.`,
+    ]
+    if (output !== undefined) lines.push(`Next: ${style.bold(`redis-cli --pipe < ${quoteForShell(output)}`)}`)
+    io.out(`${lines.join('\n')}\n`)
+  }
+  if (opaque > 0) return Exit.Damaged
+  return output === undefined && keys > 0 ? Exit.Damaged : Exit.Ok
+}
+
 /** The one moment that is asked for. */
 function momentOf(args: Args): Moment {
   const before = lastGiven(args.before)
@@ -231,8 +314,15 @@ function nthOf(args: Args): number | 'last' | undefined {
 }
 
 function jsonReport(plan: RewindPlan, output: string | null, previewed?: RewindPreview): string {
-  const { kept, dropped, commandsDropped, cut, droppedParts, findings } = plan
   return toJson({
+    ...reportOf(plan, output),
+    ...(previewed === undefined ? {} : { preview: previewJson(previewed) }),
+  })
+}
+
+function reportOf(plan: RewindPlan, output: string | null) {
+  const { kept, dropped, commandsDropped, cut, droppedParts, findings } = plan
+  return {
     kept,
     dropped,
     commandsDropped,
@@ -247,9 +337,8 @@ function jsonReport(plan: RewindPlan, output: string | null, previewed?: RewindP
     output: output === null ? null : jsonName(output),
     ...(plan.moment.kind === 'before' || plan.moment.kind === 'without' ? { matches: plan.matches } : {}),
     droppedParts: droppedParts.map(({ name }) => jsonName(name)),
-    ...(previewed === undefined ? {} : { preview: previewJson(previewed) }),
     ...(findings.length === 0 ? {} : { warnings: findings.map(({ message }) => message) }),
-  })
+  }
 }
 
 function previewJson({ databases, functions }: RewindPreview) {
