@@ -4,7 +4,6 @@ import { type Input, openPart, type Part } from '../aof/parts.ts'
 import { type PartEnd, type PartVisitor, scanPart } from '../aof/scan.ts'
 import { corrupt, FormatError, JobError } from '../bytes/errors.ts'
 import { escapeBytes, escapeName } from '../bytes/escape.ts'
-import type { Glob } from '../bytes/glob.ts'
 import type { Source } from '../bytes/source.ts'
 import { type Entry, EntryReader } from '../rdb/entries.ts'
 import { librarySource } from '../rdb/functions.ts'
@@ -12,7 +11,7 @@ import { writePayload } from '../rdb/payload.ts'
 import type { RdbEvent } from '../rdb/walk.ts'
 import type { LongRecord } from '../resp/long-record.ts'
 import type { Batch, Oddity } from '../resp/scanner.ts'
-import { ids } from '../servers/commands.ts'
+import { idOf, ids, integerAt, isWord } from '../servers/commands.ts'
 import type { Command } from '../values/command.ts'
 import type { ElementSink } from '../values/elements.ts'
 import { RebuildCommands } from '../values/rebuild.ts'
@@ -21,6 +20,7 @@ import { CommandCheck } from './command-check.ts'
 import { FirstFindings } from './first-findings.ts'
 import { FollowedSource, LogFollower } from './follow.ts'
 import { Judgement } from './judgement.ts'
+import { type KeyTest, PASS_ON } from './key-names.ts'
 import { LogServer } from './log-server.ts'
 import { RdbSupport } from './rdb-support.ts'
 import type { LogOptions } from './verify.ts'
@@ -29,8 +29,8 @@ import type { LogOptions } from './verify.ts'
 export interface Selection {
   /** Lower-case names: `set`, `xgroup|create`. */
   readonly commands?: ReadonlySet<string> | undefined
-  /** One of the command's keys matches. */
-  readonly key?: Glob | undefined
+  /** One of the command's keys matches, or is affected: see {@link PrintOptions.effects}. */
+  readonly key?: KeyTest | undefined
   readonly databases?: ReadonlySet<number> | undefined
   /** Unix seconds, inclusive; a command has the time of the last timestamp before it. */
   readonly since?: number | undefined
@@ -59,6 +59,8 @@ export interface PrintOptions extends LogOptions {
   readonly selects: boolean
   /** Whether `MULTI`, `EXEC` and `DISCARD` are. */
   readonly transactions: boolean
+  /** Whether what does something to the wanted keys without naming them is selected with them: flushes and swaps. */
+  readonly effects?: boolean
 }
 
 /** A command that was selected; void after the call that brings it. */
@@ -106,6 +108,8 @@ export interface PrintVisitor {
 }
 
 export interface PrintEnd {
+  /** Whether a wanted key got what another one held, which is not wanted: by RENAME or COPY. */
+  readonly hasFormerNames: boolean
   /** Whether a timestamp was met. */
   readonly timed: boolean
 }
@@ -123,6 +127,7 @@ export async function printLog(
   const count = { left: selection.limit ?? Number.POSITIVE_INFINITY }
   let time: number | undefined
   let before = 0
+  let hasFormerNames = false
   const print = async (part: Part, range: Range, followed: boolean) => {
     const opened = await openPart(part, { again: options.wholeValues })
     if (followed) await follower?.begin(part)
@@ -160,6 +165,7 @@ export async function printLog(
       )
       before += printer.reached
       time = printer.time
+      hasFormerNames ||= printer.hasFormerNames
       return printer.done
     } finally {
       await source.close()
@@ -167,14 +173,15 @@ export async function printLog(
   }
   for (const [part, range] of ranges) {
     const last = part === input.parts.at(-1)
-    if (count.left <= 0 || (await print(part, range, last))) return { timed: time !== undefined }
+    if (count.left <= 0 || (await print(part, range, last)))
+      return { timed: time !== undefined, hasFormerNames }
   }
   while (follower?.next !== undefined && !visitor.done) {
     await visitor.moved(follower.next.name)
     // A file that was rewritten begins with everything there is: what was appended since stands behind its RDB.
     if (await print(follower.next, { ...WHOLE, entries: false }, true)) break
   }
-  return { timed: time !== undefined }
+  return { timed: time !== undefined, hasFormerNames }
 }
 
 type Wanted = Omit<Selection, 'from' | 'to'>
@@ -218,6 +225,8 @@ function partOf(parts: readonly Part[], place: Place | undefined): number {
 }
 
 class PartPrinter implements PartVisitor {
+  /** As in {@link PrintEnd}. */
+  hasFormerNames = false
   /** Offset behind the last records that were given to it. */
   reached = 0
   /** Up to which it was read when that was last told. */
@@ -389,7 +398,7 @@ class PartPrinter implements PartVisitor {
     this.#check ??= new CommandCheck(this.#server.table, context, this.#options.databases, this.#judgement)
     this.#check.check(batch, i, argc)
     if (batch.offset(i) < from) return false
-    if (databases?.has(db) === false) return false
+    if (databases?.has(db) === false && !this.#reaches(databases, batch, i)) return false
     if (since !== undefined && (time === undefined || time < since)) return false
     // What stands before the first timestamp is older than it.
     if (until !== undefined && time !== undefined && time > until) return false
@@ -407,7 +416,9 @@ class PartPrinter implements PartVisitor {
     const id = there === 0 ? -1 : this.#server.table.lookup(batch.bytes, batch.start[a], batch.length[a])
     if (this.#leftOut.has(id)) return false
     if (commands !== undefined && !this.#isOneOf(commands, batch, a, there, id)) return false
-    return key === undefined || this.#touches(key, batch, a, there, argc, id)
+    if (key === undefined) return true
+    key.enter?.(this.#part.name, batch.offset(i))
+    return this.#touches(key, batch, a, there, argc, id)
   }
 
   #isOneOf(commands: ReadonlySet<string>, batch: Batch, a: number, there: number, id: number): boolean {
@@ -418,22 +429,54 @@ class PartPrinter implements PartVisitor {
       : false
   }
 
-  #touches(key: Glob, batch: Batch, a: number, there: number, argc: number, id: number): boolean {
+  /** Whether a command for a wanted key does something in one of these databases, although another one is selected. */
+  #reaches(databases: ReadonlySet<number>, batch: Batch, i: number): boolean {
+    if (this.#range.key === undefined || this.#options.effects !== true) return false
+    const a = batch.first[i]
+    const there = batch.first[i + 1] - a
+    if (there === 0) return false
+    const number = (argument: number) => {
+      const value = argument < there ? integerAt(batch, a + argument) : undefined
+      return value !== undefined && databases.has(value)
+    }
+    switch (this.#server.table.lookup(batch.bytes, batch.start[a], batch.length[a])) {
+      case ids.flushall:
+        return true
+      case ids.swapdb:
+        return number(1) || number(2)
+      case MOVE:
+        return number(2)
+      case COPY:
+        for (let k = 3; k + 1 < there; k++) if (isWord(batch, a + k, 'db') && number(k + 1)) return true
+        return false
+      default:
+        return false
+    }
+  }
+
+  #touches(key: KeyTest, batch: Batch, a: number, there: number, argc: number, id: number): boolean {
+    if (this.#options.effects === true && EFFECTS.has(id)) return true
     // Of a command that is not known, a module's, the first argument is taken for its key.
     if (id < 0) return there > 1 && key.test(batch.bytes, batch.start[a + 1], batch.length[a + 1])
     const container = this.#server.table.isContainer(id) && there > 1
     const sub = container
       ? this.#server.table.lookupSub(id, batch.bytes, batch.start[a + 1], batch.length[a + 1])
       : id
-    return this.#server.table
+    const found = this.#server.table
       .keyPositions(sub, batch, a, argc)
-      .some(
+      .filter(
         position =>
           position < there && key.test(batch.bytes, batch.start[a + position], batch.length[a + position]),
       )
+    if (PASS_ON.has(id) && found.length === 1 && found[0] === 2) this.hasFormerNames = true
+    return found.length > 0
   }
 }
 
+/** What is done to keys that are not named. */
+const EFFECTS: ReadonlySet<number> = new Set([ids.flushall, ids.flushdb, ids.swapdb])
+const MOVE = idOf('move')
+const COPY = idOf('copy')
 /** Bytes of commands after which they are handed on, in the middle of a window too. */
 const MUCH = 1 << 20
 /** Strings that take more are not kept where only their first bytes are wanted. */
@@ -506,8 +549,9 @@ class EntryPrinter {
   #entry(entry: Entry): ElementSink | undefined {
     const { db, offset, key } = entry
     if (!this.#wants(db, offset)) return undefined
-    const glob = this.#range.key
-    if (glob !== undefined && !glob.test(key.bytes, key.at, key.length)) return undefined
+    const wanted = this.#range.key
+    wanted?.enter?.(this.#rebuilt.part, offset)
+    if (wanted?.test(key.bytes, key.at, key.length) === false) return undefined
     this.#rebuilt.db = db
     this.#rebuilt.offset = offset
     this.#taken = offset

@@ -1,8 +1,9 @@
-import { resolveInput } from '../../aof/parts.ts'
+import { type Input, resolveInput } from '../../aof/parts.ts'
 import { escapeName } from '../../bytes/escape.ts'
 import { formatCount } from '../../bytes/figures.ts'
 import { Glob } from '../../bytes/glob.ts'
-import { type PrintVisitor, printLog } from '../../operations/print.ts'
+import { findKeyNames } from '../../operations/key-names.ts'
+import { type PrintVisitor, printLog, type Selection } from '../../operations/print.ts'
 import { defineCommand } from '../define.ts'
 import { Exit } from '../exit.ts'
 import {
@@ -31,12 +32,18 @@ As resp, SELECT stands where the database changes; MULTI and EXEC are left out u
 A log that is torn, damaged or corrupt is printed as far as it goes. Exit status: 0 sound as far as it was read, 1 not, 2 the job could not be done.`,
   examples: [
     ['aofkit print PATH --last 20', 'what happened last'],
+    ['aofkit print PATH --key user:1 --history', 'all that ever happened to a key'],
     ["aofkit print PATH --key 'user:1*' --command set,del", 'what happened to some keys'],
     ['aofkit print PATH --db 3 --format resp | redis-cli --pipe', 'run a part of it again'],
   ],
   options: {
     command: word('Only these commands (NAME,…; a subcommand as xgroup|create)'),
-    key: word('Only commands that touch a key matching this glob, as for KEYS'),
+    key: word(
+      'Only commands that touch a key matching this glob, as for KEYS: those that name it, and (not as resp) flushes and swaps of databases',
+    ),
+    history: flag(
+      'With the --key of one key: under the names, too, that it had before a RENAME or COPY; reads the log several times',
+    ),
     db: word('Only these databases (N,…)'),
     'from-offset': word('Only from this offset on ([PART:]N)'),
     'to-offset': word('Only before this offset ([PART:]N)'),
@@ -60,7 +67,7 @@ A log that is torn, damaged or corrupt is printed as far as it goes. Exit status
     }
     const format = asked ?? (args.json === true ? 'jsonl' : 'text')
     const follow = args.follow === true
-    const selection = {
+    const selection: { -readonly [name in keyof Selection]: Selection[name] } = {
       commands: given(list(args.command).map(name => name.toLowerCase())),
       key: args.key === undefined ? undefined : new Glob(lastGiven(args.key) as string),
       databases: given(list(args.db).map(db => wholeNumber('db', db) as number)),
@@ -74,6 +81,16 @@ A log that is torn, damaged or corrupt is printed as far as it goes. Exit status
     const last = wholeNumber('last', args.last) ?? (follow && !fromStart ? FOLLOWED : undefined)
     const whole = last === undefined && Object.values(selection).every(condition => condition === undefined)
     const input = await resolveInput(args.path)
+    const { key } = args
+    if (args.history === true) {
+      const name = historyKey(lastGiven(key), format, input)
+      const bar = startProgress(io, args.progress, input.size)
+      const names = await findKeyNames(input, Buffer.from(name), options, done => bar.update(done)).finally(
+        () => bar.stop(),
+      )
+      if (names.incomplete) io.err('aofkit: the key has had more names than are looked for\n')
+      selection.key = names
+    }
     const printer = printerFor(format, { full: args.full === true, last }, io)
     const bar = startProgress(io, io.outIsTerminal || follow ? false : args.progress, input.size)
     let damaged = false
@@ -110,7 +127,7 @@ A log that is torn, damaged or corrupt is printed as far as it goes. Exit status
       },
     }
     try {
-      const { timed } = await printLog(
+      const { timed, hasFormerNames } = await printLog(
         input,
         selection,
         {
@@ -120,11 +137,18 @@ A log that is torn, damaged or corrupt is printed as far as it goes. Exit status
           keep: printer.wholeValues ? undefined : SHORT,
           selects: format !== 'resp',
           transactions: format !== 'resp' || whole,
+          // A flush is not to be run again because somebody wanted one key.
+          effects: format !== 'resp',
         },
         visitor,
       )
       printer.end()
       await printer.pause()
+      if (hasFormerNames && format === 'text' && !args.history) {
+        io.err(
+          'aofkit: what a key here holds came to it under another name, by RENAME or COPY: --history shows what was before that\n',
+        )
+      }
       const timesWanted = selection.since !== undefined || selection.until !== undefined
       if (timesWanted && !timed) {
         io.err('aofkit: the log has no #TS: annotations, so --since and --until find no times in it\n')
@@ -135,6 +159,16 @@ A log that is torn, damaged or corrupt is printed as far as it goes. Exit status
     return damaged ? Exit.Damaged : Exit.Ok
   },
 })
+
+/** The one key whose history is wanted. */
+function historyKey(key: string | undefined, format: string, { size }: Input): string {
+  if (key === undefined || /[*?[\\]/.test(key))
+    throw usage('--history takes the --key of one key, and no glob')
+  if (format === 'resp') throw usage('--history is to be read: it does not go with --format resp')
+  if (size === undefined)
+    throw usage('--history reads the log several times: it needs a file that is not compressed')
+  return key
+}
 
 /** How many commands --follow begins with, as `tail -f` does. */
 const FOLLOWED = 10
