@@ -10,11 +10,13 @@ import { formatTime, plural } from '../bytes/figures.ts'
 import { systemPath } from '../bytes/names.ts'
 import type { KeptSource } from '../bytes/source.ts'
 import type { RdbEvent } from '../rdb/walk.ts'
+import { HASH, LF } from '../resp/format.ts'
 import type { LongRecord } from '../resp/long-record.ts'
 import type { Batch } from '../resp/scanner.ts'
 import { type CommandTable, ids } from '../servers/commands.ts'
 import { countBehind, windowFrom } from './behind.ts'
 import type { CommandPattern } from './command-pattern.ts'
+import { describeRecord } from './describe.ts'
 import { LogServer } from './log-server.ts'
 import { type FilterCounts, MatchFilter } from './match-filter.ts'
 import type { Place } from './print.ts'
@@ -221,10 +223,11 @@ class Seeker implements PartVisitor {
     this.#table ??= this.#server.table
     const table = this.#table
     const { bytes, first, start, length } = batch
+    const seeks = this.#seeks
     for (let i = 0; i < batch.count; i++) {
       const a = first[i]
       const argc = first[i + 1] - a
-      if (!this.#settled) this.#look(batch, i, argc, batch.base + batch.record[i + 1])
+      if (seeks) this.#look(batch, i, argc, batch.base + batch.record[i + 1])
       if (argc === 0) {
         this.#annotation(batch, i)
         continue
@@ -239,7 +242,7 @@ class Seeker implements PartVisitor {
   long(record: LongRecord): void | Promise<void> {
     this.#table ??= this.#server.table
     const head = record.asBatch()
-    if (!this.#settled) this.#look(head, 0, record.argc, record.end)
+    if (this.#seeks) this.#look(head, 0, record.argc, record.end)
     this.#commands++
     return this.#filter?.long(record)
   }
@@ -304,13 +307,19 @@ class Seeker implements PartVisitor {
     return { part: this.#input.parts[index], offset: this.#scanned[index].end, time: this.#context.time }
   }
 
+  /** Whether each command is looked at: those that match are counted to the end. */
+  get #seeks(): boolean {
+    const { kind } = this.#moment
+    return kind === 'before' || (kind === 'offset' && !this.#settled)
+  }
+
   /** Looks whether the moment is here, in front of record `i`. */
   #look(batch: Batch, i: number, argc: number, end: number): void {
     const moment = this.#moment
     switch (moment.kind) {
       case 'offset':
         // In an RDB it is in front of all records.
-        if (!this.#isInPart(moment.place) || end <= moment.place.offset) return
+        if (this.#settled || !this.#isInPart(moment.place) || end <= moment.place.offset) return
         if (batch.offset(i) <= moment.place.offset) this.#settle(this.#here(batch, i))
         return
       case 'before':
@@ -416,13 +425,9 @@ class Seeker implements PartVisitor {
   /** The part ends in something that is wrong, or in an open transaction: nothing behind it was read. */
   async #damaged(part: Part, { error, size }: PartEnd, valid: number, source: KeptSource): Promise<void> {
     const what = error === undefined ? 'a transaction without EXEC' : this.#describe(error)
-    const at = `${escapeName(part.name)}:${error?.offset ?? valid}`
+    const at = error?.offset ?? valid
     if (this.#settled) {
-      this.#note(
-        part,
-        valid,
-        `behind the moment, at ${at}, is a damage (${what}): what stands there is not counted`,
-      )
+      this.#note(part, at, `damaged, behind the moment: ${what}; what stands there is not counted`)
       return
     }
     const last = part === this.#input.parts.at(-1)
@@ -432,31 +437,20 @@ class Seeker implements PartVisitor {
         ? await countBehind(windowFrom(source, valid + 1), this.#server.table)
         : undefined
     if (last && torn && behind === undefined && !(error !== undefined && valid === 0)) {
-      this.#note(
-        part,
-        valid,
-        `the log is torn at ${at} (${what}): what is behind ${valid} counts nowhere, and goes`,
-      )
-      if (this.#moment.kind === 'offset' && this.#cut === undefined)
-        this.#settle({
-          part: this.#part,
-          offset: valid,
-          time: this.#context.time,
-          commands: this.#scanned[this.#part].commands,
-        })
+      this.#note(part, at, `torn: ${what}; what is behind ${valid} counts nowhere, and goes`)
+      if (this.#moment.kind === 'offset' && this.#cut === undefined) {
+        const { commands } = this.#scanned[this.#part]
+        this.#settle({ part: this.#part, offset: valid, time: this.#context.time, commands })
+      }
       return
     }
     if (this.#moment.kind === 'before' && this.#moment.nth === 'last' && this.#cut !== undefined) {
-      this.#note(
-        part,
-        valid,
-        `damaged at ${at} (${what}): the last match in front of it counts; behind it was not looked`,
-      )
+      this.#note(part, at, `damaged: ${what}; the last match in front of it counts, and nothing behind it`)
       return
     }
     throw new JobError(
       'rewind.damaged',
-      `damaged at ${at} (${what}), in front of the moment${behind === undefined ? '' : `; ${plural(behind.commands, 'whole command')} behind it`}: what a server would have had then cannot be told`,
+      `damaged at ${escapeName(part.name)}:${at} (${what}), in front of the moment${behind === undefined ? '' : `; ${plural(behind.commands, 'whole command')} behind it`}: what a server would have had then cannot be told`,
       'repair it first, and rewind the result: aofkit repair --output, or --salvage for what is behind the damage',
     )
   }
@@ -497,7 +491,7 @@ class Seeker implements PartVisitor {
         )
       : new JobError(
           'rewind.no-match',
-          `${plural(this.#matches, 'command')} of the log match "${shown}": there is no number ${nth}`,
+          `only ${plural(this.#matches, 'command')} of the log match "${shown}": there is no number ${nth}`,
         )
   }
 
@@ -574,6 +568,40 @@ function fileTime({ path, size }: Part): string {
 
 function beyondEnd(part: Part, offset: number, size: number): JobError {
   return new JobError('usage', `${escapeName(part.name)} ends at ${size}: there is no offset ${offset} in it`)
+}
+
+/** Commands that a preview shows, and the bytes that are looked at for them. */
+const SHOWN = 3
+const LOOK = 1 << 16
+
+/** The first commands that are cut off, for people; none of a source that cannot be read again. */
+export async function firstDropped(
+  { cut, dropped }: RewindPlan,
+  open: KeptPartOpener,
+): Promise<{ readonly offset: number; readonly text: string }[]> {
+  if (cut === undefined || dropped === 0) return []
+  const source = await open(cut.part)
+  try {
+    const bytes = new Uint8Array(LOOK)
+    const there = bytes.subarray(0, await source.readAt(bytes, cut.offset))
+    const shown: { offset: number; text: string }[] = []
+    for (let at = 0; at < there.length && shown.length < SHOWN; ) {
+      // An annotation is a line.
+      if (there[at] === HASH) {
+        at = there.indexOf(LF, at) + 1
+        if (at === 0) break
+        continue
+      }
+      const record = describeRecord(there.subarray(at))
+      if (record === undefined) break
+      shown.push({ offset: cut.offset + at, text: record.text })
+      if (record.end === undefined) break
+      at += record.end
+    }
+    return shown
+  } finally {
+    await source.close()
+  }
 }
 
 /** What a manifest lists and is not there, or cannot be loaded, leaves a hole. */

@@ -181,7 +181,7 @@ describe('rewind of one file', () => {
     ])
     const { parts, report } = await rewound(damaged, '--to-time', '1001')
     expect(parts.get('log')).toEqual(TIMED.subarray(0, TIMED.indexOf('#TS:1002')))
-    expect(report.err).toContain('behind the moment')
+    expect(report.err).toContain('damaged, behind the moment')
     expect(await refused(damaged, '--to-time', '2000')).toContain('damaged at log')
     expect(await refused(damaged, '--without', 'flushall')).toContain('damaged at log')
     const last = await rewound(damaged, '--before', 'flushall')

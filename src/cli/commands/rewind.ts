@@ -1,3 +1,4 @@
+import type { Finding } from '../../aof/finding.ts'
 import { openPart, resolveInput } from '../../aof/parts.ts'
 import { Beginning } from '../../bytes/beginning.ts'
 import { JobError } from '../../bytes/errors.ts'
@@ -9,6 +10,7 @@ import { CommandPattern } from '../../operations/command-pattern.ts'
 import { listMoments, type Moments, type RewindMoment } from '../../operations/moments.ts'
 import { exactBytes } from '../../operations/repair.ts'
 import {
+  firstDropped,
   type KeptPartOpener,
   type Moment,
   openKept,
@@ -107,7 +109,9 @@ Exit status: 0 the result is there, 1 with --dry-run: something would be dropped
       if (output === undefined) {
         const previewed = args.preview !== false ? await preview(args, plan, open, io) : undefined
         io.out(
-          args.json === true ? jsonReport(plan, null, previewed) : dryRunReport(args, plan, previewed, io),
+          args.json === true
+            ? jsonReport(plan, null, previewed)
+            : dryRunReport(args, plan, await firstDropped(plan, open), previewed, io),
         )
         return plan.dropped > 0 ? Exit.Damaged : Exit.Ok
       }
@@ -337,7 +341,7 @@ function reportOf(plan: RewindPlan, output: string | null) {
     output: output === null ? null : jsonName(output),
     ...(plan.moment.kind === 'before' || plan.moment.kind === 'without' ? { matches: plan.matches } : {}),
     droppedParts: droppedParts.map(({ name }) => jsonName(name)),
-    ...(findings.length === 0 ? {} : { warnings: findings.map(({ message }) => message) }),
+    ...(findings.length === 0 ? {} : { warnings: findings.map(warningJson) }),
   }
 }
 
@@ -390,7 +394,7 @@ function previewText({ databases, functions }: RewindPreview, io: Io): string[] 
     for (const [what, keys, count] of told) {
       if (keys.length === 0) continue
       const more = count > keys.length ? ', …' : ''
-      lines.push(`${what} in ${db}: ${keys.map(key => quoteBytes(key, SHOWN)).join(', ')}${more}`)
+      lines.push(`${what} in database ${db}: ${keys.map(key => quoteBytes(key, SHOWN)).join(', ')}${more}`)
     }
   }
   if (functions.now !== functions.then)
@@ -400,6 +404,14 @@ function previewText({ databases, functions }: RewindPreview, io: Io): string[] 
 
 /** Bytes of a key that are shown. */
 const SHOWN = 60
+
+function warningJson({ part, offset, message }: Finding) {
+  return {
+    ...(part === undefined ? {} : { part: jsonName(part) }),
+    ...(offset === undefined ? {} : { offset }),
+    message,
+  }
+}
 
 /** Options that the call that writes must have, as its dry run had them. */
 const REPEATED = [
@@ -442,8 +454,16 @@ function summary(plan: RewindPlan, io: Io): string[] {
   return lines
 }
 
-function dryRunReport(args: Args, plan: RewindPlan, previewed: RewindPreview | undefined, io: Io): string {
+function dryRunReport(
+  args: Args,
+  plan: RewindPlan,
+  first: Awaited<ReturnType<typeof firstDropped>>,
+  previewed: RewindPreview | undefined,
+  io: Io,
+): string {
   const lines = summary(plan, io)
+  if (first.length > 0) lines.push('The first that goes:')
+  for (const { offset, text } of first) lines.push(io.style.dim(`    ${offset}: ${text}`))
   if (previewed !== undefined) lines.push('', ...previewText(previewed, io), '')
   const call = `aofkit rewind ${quoteForShell(args.path)}${repeated(args, REPEATED)} --output DEST`
   lines.push(`Next: ${io.style.bold(call)}`)
