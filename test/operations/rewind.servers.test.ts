@@ -1,4 +1,5 @@
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { generator } from '../../bench/logs.ts'
@@ -76,6 +77,44 @@ describe.each(foundServers())('%s', server => {
       }
     },
   )
+
+  it("cuts at a time where the server's own tool does", async context => {
+    const tool = server.binary.replace(/-server$/, '-check-aof')
+    if (!existsSync(tool)) return context.skip(`${tool} is not there`)
+    const nextSecond = () => new Promise(resolve => setTimeout(resolve, 1050))
+    const written = await server.run(
+      async client => {
+        for (let second = 0; second < 3; second++) {
+          for (const key of ['a', 'b', 'c']) await client.query('SET', key, second)
+          await client.query('MULTI')
+          await client.query('SELECT', second)
+          await client.query('INCR', 'n')
+          await client.query('EXEC')
+          await nextSecond()
+        }
+      },
+      { args: ['--aof-timestamp-enabled', 'yes'] },
+    )
+    const log = readFileSync(join(written, 'appendonly.aof.1.incr.aof'))
+    const times = recordsOf(log)
+      .filter(({ args }) => args === undefined)
+      .map(({ offset, end }) => Number(log.toString('latin1', offset + 4, end - 2)))
+    expect(times.length).toBeGreaterThanOrEqual(3)
+    const folder = temporaryFolder()
+    for (const time of times.slice(0, -1)) {
+      const theirs = join(folder, `theirs-${time}.aof`)
+      writeFileSync(theirs, log)
+      // Some are the server itself, which goes by its name.
+      const argv0 = `${server.name.split('-')[0]}-check-aof`
+      execFileSync(tool, ['--truncate-to-timestamp', `${time}`, theirs], { stdio: 'ignore', argv0 })
+      const path = join(folder, 'log.aof')
+      writeFileSync(path, log)
+      const output = join(folder, `ours-${time}.aof`)
+      const report = await callJson<RewindJson>('rewind', path, '--to-time', `${time}`, '--output', output)
+      expect(report, report.err).toMatchObject({ status: 0 })
+      expect(readFileSync(output).equals(readFileSync(theirs))).toBe(true)
+    }
+  })
 
   it(`brings keys back as they were then, over whatever they are now (seed ${SEED})`, {
     timeout: 300_000,

@@ -72,7 +72,7 @@ A cut is never inside a transaction, a record or an annotation: the boundary in 
 --only-key writes a file (or, with --output -, to standard output) for redis-cli --pipe instead: SELECT, and for each key that matches DEL, so that nothing is added to what is there now, and the commands that rebuild it as it was at the moment. Keys that were not there then are not touched. The moment may be the end: --to-offset with the size of the log.
 --list shows the moments to choose from, one a line; with --json as JSON Lines. A place in it is what --to-offset takes: what stands in front of it is kept. Times are condensed to 40 at most. A deletion is 100 keys and more by DEL and UNLINK, with hardly anything in between; a transaction, one of 100 commands and more.
 The source is only read: what the result has not is still there. The result is read back, and is what servers load, before it has its name.
-Exit status: 0 the result is there, 1 with --dry-run: something would be dropped, 2 refused or not possible; nothing was written then.`,
+Exit status: 0 the result is there, 1 with --dry-run: something would be dropped; with --list: the log is damaged; with --only-key: keys are left out, 2 refused or not possible; nothing was written then.`,
   examples: [
     ['aofkit rewind PATH --before flushall --dry-run', 'what would come back'],
     ['aofkit rewind PATH --before flushall --output rewound', 'the log up to the last FLUSHALL'],
