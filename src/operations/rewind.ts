@@ -39,7 +39,9 @@ export type Moment =
   | { readonly kind: 'offset'; readonly place: Place }
   /** @property nth of the commands that match: the last one, or that of a number from 1 on */
   | { readonly kind: 'before'; readonly pattern: CommandPattern; readonly nth: number | 'last' }
-  /** All of it is kept, but the commands that match. */
+  /** All of it is kept. */
+  | { readonly kind: 'end' }
+  /** The same, but for the commands that match. */
   | { readonly kind: 'without'; readonly pattern: CommandPattern }
 
 export interface RewindOptions extends LogOptions {

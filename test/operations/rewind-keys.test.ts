@@ -44,6 +44,13 @@ describe('rewind --only-key', () => {
     expect((await call(...words, output)).err).toContain('exists already')
   })
 
+  it('gives keys as they are at the end, without a moment', async () => {
+    const path = place(temporaryFolder(), LOG)
+    const { out, status } = await call('rewind', path, '--only-key', 'user:*', '--output', '-')
+    expect(status).toBe(0)
+    expect(out).toEqual(Buffer.concat([encode('SELECT', '3'), encode('SET', 'user:4', 'd')]))
+  })
+
   it('says only how many there are with --dry-run', async () => {
     const path = place(temporaryFolder(), LOG)
     const words = ['rewind', path, '--before', 'flushall', '--dry-run', '--only-key']

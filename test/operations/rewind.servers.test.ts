@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -106,7 +106,11 @@ describe.each(foundServers())('%s', server => {
       writeFileSync(theirs, log)
       // Some are the server itself, which goes by its name.
       const argv0 = `${server.name.split('-')[0]}-check-aof`
-      execFileSync(tool, ['--truncate-to-timestamp', `${time}`, theirs], { stdio: 'ignore', argv0 })
+      const { status } = spawnSync(tool, ['--truncate-to-timestamp', `${time}`, theirs], {
+        stdio: 'ignore',
+        argv0,
+      })
+      expect(status).toBe(0)
       const path = join(folder, 'log.aof')
       writeFileSync(path, log)
       const output = join(folder, `ours-${time}.aof`)

@@ -69,7 +69,7 @@ export const rewind = defineCommand({
   describe: 'Point-in-time recovery: keep the log up to a moment, at a new place',
   epilogue: `A PATTERN is the name of a command in any case, which matches whatever its arguments (flushall, 'xgroup|create'), or a glob over the command as print --full shows it ('DEL user:*'). Commands of the log are matched, not the keys of an RDB.
 A cut is never inside a transaction, a record or an annotation: the boundary in front of them is taken. Parts behind it are not in the result, nor in its manifest. --without leaves out what matches, and a transaction of which nothing else is left; SELECT, MULTI and EXEC match nothing.
---only-key writes a file (or, with --output -, to standard output) for redis-cli --pipe instead: SELECT, and for each key that matches DEL, so that nothing is added to what is there now, and the commands that rebuild it as it was at the moment. Keys that were not there then are not touched. The moment may be the end: --to-offset with the size of the log.
+--only-key writes a file (or, with --output -, to standard output) for redis-cli --pipe instead: SELECT, and for each key that matches DEL, so that nothing is added to what is there now, and the commands that rebuild it as it was at the moment. Keys that were not there then are not touched. Without a moment it is the end of the log.
 --list shows the moments to choose from, one a line; with --json as JSON Lines. A place in it is what --to-offset takes: what stands in front of it is kept. Times are condensed to 40 at most. A deletion is 100 keys and more by DEL and UNLINK, with hardly anything in between; a transaction, one of 100 commands and more.
 The source is only read: what the result has not is still there. The result is read back, and is what servers load, before it has its name.
 Exit status: 0 the result is there, 1 with --dry-run: something would be dropped; with --list: the log is damaged; with --only-key: keys are left out, 2 refused or not possible; nothing was written then.`,
@@ -295,6 +295,8 @@ function momentOf(args: Args): Moment {
   if (before !== undefined)
     moments.push({ kind: 'before', pattern: pattern('before', before), nth: nth ?? 'last' })
   if (without !== undefined) moments.push({ kind: 'without', pattern: pattern('without', without) })
+  // Keys as they are now may be wanted, too; a log that is kept whole is not.
+  if (moments.length === 0 && args['only-key'] !== undefined) return { kind: 'end' }
   if (moments.length !== 1) {
     throw usage(
       'rewind takes one of --to-time TIME, --to-offset [PART:]N, --before PATTERN and --without PATTERN',
