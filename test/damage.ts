@@ -87,7 +87,7 @@ export const DAMAGES: Readonly<Record<string, Damage>> = {
   'a page lost': (log, at, random) =>
     instead(log, random() < 0.5 ? at : at - (at % PAGE), PAGE, Buffer.alloc(0)),
   'a page twice': (log, at, random) => {
-    const from = random() < 0.5 ? at : at - (at % PAGE)
+    const from = Math.min(log.length - PAGE, random() < 0.5 ? at : at - (at % PAGE))
     return instead(log, Math.min(log.length, from + PAGE), 0, log.subarray(from, from + PAGE))
   },
   'bytes lost': (log, at, random) => instead(log, at, 1 + int(random, 30), Buffer.alloc(0)),

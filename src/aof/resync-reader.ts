@@ -23,8 +23,11 @@ export interface Gap {
   readonly end: number
   /** Code of what is wrong at its start. */
   readonly code: string
-  /** `twice`: the same bytes stand before it, so that nothing is lost or unknown. */
-  readonly kind: 'torn' | 'corrupt' | 'twice'
+  /**
+   * `odd`: servers read on behind it, as we do. `twice`: the same bytes stand before it, so that nothing is lost or
+   * unknown.
+   */
+  readonly kind: 'torn' | 'corrupt' | 'odd' | 'twice'
 }
 
 /** Bytes before what is being read that stay in memory. */
@@ -121,6 +124,13 @@ export class ResyncReader {
     return this.#window.offset
   }
 
+  /** The bytes [offset, end), as long as they are in memory: void after the next call; else undefined. */
+  bytes(offset: number, end: number): Uint8Array | undefined {
+    const { bytes, base } = this.#window
+    if (offset < this.#low || end > base + this.#window.end) return undefined
+    return bytes.subarray(offset - base, end - base)
+  }
+
   async next(): Promise<Batch | undefined> {
     const window = this.#window
     const batch = this.#batch
@@ -201,27 +211,25 @@ export class ResyncReader {
     const open = this.#open
     this.#claims = []
     this.#wrong = error.offset
-    if (open !== undefined && (batch.count === 0 || this.#isLoneEnd(window.start, at))) {
-      // Not a boundary, or one inside a value: the gap goes on.
+    const lone = open !== undefined && this.#isLoneEnd(window.start, at)
+    let from = at
+    if (lone) batch.count = 0
+    else if (batch.count > 0 && this.#isSuspect(batch, at)) from = batch.record[--batch.count]
+    this.#record = window.base + from
+    this.#search = this.#record + (lone ? 2 : 1)
+    this.#claimed = this.#record
+    window.start = from
+    if (open !== undefined && batch.count === 0) {
+      // That was no boundary, or one inside a value: the gap goes on.
       this.#open = undefined
       this.#from = open.offset
       this.#code = open.code
-      this.#kind = open.kind === 'twice' ? 'corrupt' : open.kind
-      this.#search = window.base + at + (batch.count === 0 ? 1 : 2)
-      this.#record = window.base + at
-      this.#claimed = this.#search
-      window.start = at
+      this.#kind = open.kind === 'torn' ? 'torn' : 'corrupt'
       return false
     }
-    let from = at
-    if (batch.count > 0 && this.#isSuspect(batch, at)) from = batch.record[--batch.count]
-    this.#from = window.base + from
+    this.#from = this.#record
     this.#code = error.code
     this.#kind = error.kind === 'torn' ? 'torn' : 'corrupt'
-    this.#record = this.#from
-    this.#search = this.#from + 1
-    this.#claimed = this.#from
-    window.start = from
     return batch.count > 0
   }
 
@@ -266,7 +274,7 @@ export class ResyncReader {
       end = await this.#find()
       const joined = fresh ? await this.#twice(end) : undefined
       if (joined !== undefined) return joined
-    }
+    } else if (this.#code === 'resp.bulk.terminator' && this.#record === this.#from) this.#kind = 'odd'
     await this.#moveTo(end)
     this.#open = { offset: this.#from, end, code: this.#code, kind: this.#kind }
     this.#from = -1
@@ -482,7 +490,7 @@ export class ResyncReader {
     this.#claims = []
     this.#from = open?.offset ?? offset
     this.#code = open?.code ?? code
-    this.#kind = open === undefined || open.kind === 'twice' ? kind : open.kind
+    this.#kind = open?.kind === 'torn' ? 'torn' : kind
     this.#wrong = offset
     this.#record = offset
     this.#search = offset + 1

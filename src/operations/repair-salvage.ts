@@ -58,7 +58,7 @@ export async function planSalvageRepair(
     const found = reportOf(part, salvage, size, rdb)
     const judged =
       rdb?.verdict ??
-      (salvage.first === 'odd' ? (await verifyPart(input, part, options, open, server)).verdict : undefined)
+      (salvage.first === 'line' ? (await verifyPart(input, part, options, open, server)).verdict : undefined)
     const of = whole ? (judged ?? verdictOf(salvage, last)) : 'corrupt'
     verdict = worst(verdict, of)
     bytes += size

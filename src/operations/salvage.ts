@@ -47,9 +47,9 @@ export interface Salvage {
   /** Commands of the result, and those that were whole and are not in it. */
   readonly commands: number
   readonly dropped: number
-  /** What the first damage comes to for servers; `odd`: they read on. */
-  readonly first: 'torn' | 'corrupt' | 'odd' | undefined
-  /** Something is left that check-aof refuses and servers load. */
+  /** What the first damage comes to that servers do not read over; `line`: perhaps they do. */
+  readonly first: 'torn' | 'corrupt' | 'line' | undefined
+  /** There is something that check-aof refuses and servers load. */
   readonly damaged: boolean
   /** Gaps behind which the selected database and what is in a transaction are not known. */
   readonly gaps: number
@@ -151,10 +151,10 @@ export async function planSalvage(
   options: SalvageOptions,
   progress?: (offset: number) => void,
 ): Promise<Salvage> {
-  const planner = new SalvagePlanner(source, table, options)
+  const planner = new SalvagePlanner(table, options)
   const reader = new ResyncReader(source, from, table)
   for (let batch = await reader.next(); batch !== undefined; batch = await reader.next()) {
-    if (reader.gap !== undefined) await planner.gap(reader.gap)
+    if (reader.gap !== undefined) planner.gap(reader.gap, await beginning(source, reader, reader.gap))
     if (reader.long !== undefined) planner.records(reader.long.asBatch(), reader.long.argc, reader.long.end)
     else if (batch.count > 0) planner.records(batch)
     progress?.(reader.offset)
@@ -162,8 +162,16 @@ export async function planSalvage(
   return planner.end(source.size as number)
 }
 
+/** The first bytes of a gap: what can be told of it stands there. */
+async function beginning(source: Source, reader: ResyncReader, { offset, end }: Gap): Promise<Uint8Array> {
+  const to = Math.min(end, offset + LOOK)
+  const there = reader.bytes(offset, to)
+  if (there !== undefined) return there
+  const bytes = new Uint8Array(to - offset)
+  return bytes.subarray(0, await source.readAt(bytes, offset))
+}
+
 class SalvagePlanner {
-  readonly #source: Source
   readonly #table: CommandTable
   readonly #skipUntilSelect: boolean
   /** As all commands that were read leave it, kept or not. */
@@ -188,22 +196,23 @@ class SalvagePlanner {
   /** Behind the first gap since when no database was selected. */
   #skip: Mark | undefined
 
-  constructor(source: Source, table: CommandTable, options: SalvageOptions) {
-    this.#source = source
+  constructor(table: CommandTable, options: SalvageOptions) {
     this.#table = table
     this.#skipUntilSelect = options.skipUntilSelect
     this.#context = new Context(options.databases)
     this.#check = new CommandCheck(table, this.#context, options.databases, this.#refusals)
   }
 
-  async gap({ offset, end, code, kind }: Gap): Promise<void> {
+  /** @param bytes at its start */
+  gap({ offset, end, code, kind }: Gap, bytes: Uint8Array): void {
     if (kind === 'twice') {
       this.#first ??= 'corrupt'
       this.#add(offset, end, code, undefined)
       return
     }
-    this.#first ??= code === 'resp.bulk.terminator' || code === 'resp.header.line' ? 'odd' : kind
-    const guesses = await this.#guesses(offset, end)
+    if (kind === 'odd') this.#damaged = true
+    else this.#first ??= code === 'resp.header.line' ? 'line' : kind
+    const guesses = this.#guesses(bytes)
     for (const guess of guesses) this.#affected.add(guess)
     this.#lose(offset, end, code, guesses[0])
   }
@@ -397,12 +406,10 @@ class SalvagePlanner {
   }
 
   /** What stood in a span: its first commands, as far as they can still be read. */
-  async #guesses(offset: number, end: number): Promise<Guess[]> {
-    const bytes = new Uint8Array(Math.min(LOOK, end - offset))
-    const there = await this.#source.readAt(bytes, offset)
+  #guesses(bytes: Uint8Array): Guess[] {
     const guesses: Guess[] = []
-    for (let at = bytes.indexOf(STAR); at >= 0 && at < there && guesses.length < MOST_GUESSES; ) {
-      const guess = guessAt(this.#table, bytes, at, there)
+    for (let at = bytes.indexOf(STAR); at >= 0 && guesses.length < MOST_GUESSES; ) {
+      const guess = guessAt(this.#table, bytes, at, bytes.length)
       if (guess !== undefined) guesses.push(guess)
       at = bytes.indexOf(STAR, at + 1)
     }
@@ -461,7 +468,8 @@ function guessOf(table: CommandTable, args: Arguments, first: number, there: num
   const [key] = table.keyPositions(sub < 0 ? id : sub, args, first, there)
   if (key === undefined) return { command }
   const at = start[first + key]
-  return { command, key: bytes.slice(at, at + length[first + key]) }
+  // Small buffers share their memory.
+  return { command, key: Buffer.from(bytes.subarray(at, at + length[first + key])) }
 }
 
 /** Commands that are looked for at the start of a span, and arguments that are looked at for a key. */

@@ -2,11 +2,15 @@
  * Damages logs, salvages them, and holds the result against what is known of the original: every byte is in the result
  * or in a span, no command is invented, and few that were sound are lost.
  */
+
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { BufferSource } from '../../src/bytes/source.ts'
 import { planSalvage, type Salvage } from '../../src/operations/salvage.ts'
 import { CommandTable } from '../../src/servers/commands.ts'
 import type { ServerName } from '../../src/servers/servers.ts'
 import type { Piece, Random } from '../damage.ts'
+import type { Client, Loaded, Server } from '../helpers/servers.ts'
 
 /** A record of the original. */
 export interface Original {
@@ -60,7 +64,6 @@ export interface Outcome {
   readonly kept: readonly number[]
 }
 
-/** @param originals of which no two are the same, byte for byte */
 export async function salvageDamaged(
   log: Buffer,
   originals: readonly Original[],
@@ -86,7 +89,13 @@ export async function salvageDamaged(
   const intact = intactOf(originals, pieces)
   const starts = new Set(intact.starts)
   const ends = new Set(intact.ends)
-  const numbers = new Map(originals.map(({ offset, end }, i) => [log.toString('latin1', offset, end), i]))
+  const numbers = new Map<string, number[]>()
+  for (const [i, { offset, end }] of originals.entries()) {
+    const text = log.toString('latin1', offset, end)
+    const same = numbers.get(text)
+    if (same === undefined) numbers.set(text, [i])
+    else same.push(i)
+  }
   const kept: number[] = []
   const invented: string[] = []
   let unseen = 0
@@ -102,9 +111,10 @@ export async function salvageDamaged(
   const last = { number: -1 }
   for (const { offset, end } of originalsOf(result)) {
     const text = result.toString('latin1', offset, end)
-    const number = numbers.get(text)
+    const same = numbers.get(text)
+    const number = same?.find(number => number > last.number)
     position = end
-    if (number !== undefined && number > last.number) {
+    if (number !== undefined) {
       last.number = number
       kept.push(number)
       continue
@@ -112,10 +122,10 @@ export async function salvageDamaged(
     const from = offsetOf(offset)
     if (from < 0) continue
     const to = offsetOf(end - 1) + 1
-    if (number === undefined && starts.has(from) && (ends.has(to) || to === damaged.length)) unseen++
+    if (same === undefined && starts.has(from) && (ends.has(to) || to === damaged.length)) unseen++
     else
       invented.push(
-        `${number === undefined ? 'new' : `again ${number}`} at ${from}: ${JSON.stringify(text.slice(0, 200))}`,
+        `${same === undefined ? 'new' : `again ${same[0]}`} at ${from}: ${JSON.stringify(text.slice(0, 200))}`,
       )
   }
   if (result.length > 0 && position < result.length && result[position] !== 0x23)
@@ -171,6 +181,17 @@ function intactOf(
   }
   return { whole, starts, ends }
 }
+
+/** A kind of damage for each place. A page that stands twice is told by its bytes, so that nothing else is near it. */
+export function kindsFor(places: readonly number[], names: readonly string[], random: Random): string[] {
+  return places.map((place, i) => {
+    const name = names[Math.floor(random() * names.length)]
+    const alone = places.every((other, j) => i === j || Math.abs(other - place) > NEAR)
+    return name === 'a page twice' && !alone ? 'a byte' : name
+  })
+}
+
+const NEAR = 50_000
 
 /** Places for so many damages, some next to each other. */
 export function placesFor(count: number, size: number, random: Random): number[] {
@@ -230,4 +251,104 @@ export function madeLog(commands: number, random: Random, values = true): Buffer
     else pieces.push(encode('ZADD', `z:${int(30)}`, `${i}`, `m${int(1000)}`))
   }
   return Buffer.concat(pieces)
+}
+
+/** What a server writes of so many commands, of which no two are the same: strings, counters, collections, transactions. */
+export async function serverLog(server: Server, commands: number, random: Random): Promise<Buffer> {
+  const folder = await server.run(
+    async client => {
+      for (let i = 0; i < commands; ) {
+        const replies: Promise<unknown>[] = []
+        for (let end = Math.min(commands, i + 500); i < end; i++) replies.push(...send(client, i, random))
+        for (const reply of await Promise.all(replies)) if (reply instanceof Error) throw reply
+      }
+    },
+    { args: ['--aof-timestamp-enabled', 'yes'] },
+  )
+  return readFileSync(join(folder, 'appendonly.aof.1.incr.aof'))
+}
+
+function send(client: Client, i: number, random: Random): Promise<unknown>[] {
+  const int = (below: number) => Math.floor(random() * below)
+  const value = `${i}:${'abcdefghijklmnopqrstuvwxyz'.repeat(4).slice(int(90))}`
+  const kind = random()
+  if (kind < 0.4) return [client.query('SET', `user:${int(800)}`, value)]
+  if (kind < 0.5) return [client.query('INCRBY', `count:${int(50)}`, i + 1)]
+  if (kind < 0.6) return [client.query('RPUSH', `list:${int(100)}`, value, `${i}`)]
+  if (kind < 0.7) return [client.query('HSET', `hash:${int(100)}`, `f${int(30)}`, value, 'last', i)]
+  if (kind < 0.8) return [client.query('ZADD', `zset:${int(50)}`, i, `m${int(200)}`)]
+  if (kind < 0.85) return [client.query('SADD', `set:${int(50)}`, `m${i}`)]
+  if (kind < 0.88)
+    return [
+      client.query('SET', `binary:${i}`, Buffer.from(Array.from({ length: int(2000) }, () => int(256)))),
+    ]
+  if (kind < 0.92)
+    return [
+      client.query('SET', `resp:${i}`, `*3\r\n$3\r\nSET\r\n$1\r\na\r\n$${String(i).length}\r\n${i}\r\n`),
+    ]
+  if (kind < 0.96) return [client.query('SET', `gone:${i}`, value), client.query('DEL', `gone:${i}`)]
+  return [
+    client.query('MULTI'),
+    client.query('SET', `both:${i}:a`, value),
+    client.query('SET', `both:${i}:b`, value),
+    client.query('EXEC'),
+  ]
+}
+
+/** Each key of a server's database 0, with the digest of its value. */
+export async function digestsOf(loaded: Loaded): Promise<Map<string, string>> {
+  const keys = (await loaded.query('KEYS', '*')) as Buffer[]
+  const digests = new Map<string, string>()
+  for (let i = 0; i < keys.length; i += 500) {
+    const some = keys.slice(i, i + 500)
+    const found = (await loaded.query('DEBUG', 'DIGEST-VALUE', ...some)) as Buffer[]
+    for (const [j, key] of some.entries()) digests.set(key.toString('latin1'), found[j].toString())
+  }
+  return digests
+}
+
+/** The first key of a record. */
+export function keyOf(record: Buffer): string {
+  const lines = record.toString('latin1').split('\r\n')
+  return lines[4] ?? ''
+}
+
+/**
+ * Loads what was salvaged on a server, with `aof-load-truncated no`, and compares each key that no lost or changed command
+ * names with what it was; returns how many were compared, or throws.
+ */
+export async function compareSurvivors(
+  server: Server,
+  log: Buffer,
+  originals: readonly Original[],
+  { result, kept, salvage }: Outcome,
+): Promise<number> {
+  const there = new Set(kept)
+  const touched = new Set<string>()
+  for (const [i, { offset, end }] of originals.entries()) {
+    if (!there.has(i)) touched.add(keyOf(log.subarray(offset, end)))
+  }
+  const known = new Set(originals.map(({ offset, end }) => log.toString('latin1', offset, end)))
+  for (const { offset, end } of originalsOf(result)) {
+    if (!known.has(result.toString('latin1', offset, end))) touched.add(keyOf(result.subarray(offset, end)))
+  }
+  const [before, after] = await Promise.all([
+    server.load(log, { truncated: 'no' }),
+    server.load(result, { truncated: 'no' }),
+  ])
+  try {
+    if (!after.started) throw new Error(`${server.name} does not start: ${after.log.slice(-500)}`)
+    const old = await digestsOf(before)
+    const now = await digestsOf(after)
+    let compared = 0
+    for (const key of new Set([...old.keys(), ...now.keys()])) {
+      if (touched.has(key)) continue
+      compared++
+      if (old.get(key) !== now.get(key))
+        throw new Error(`${server.name}: ${key} is not what it was (${salvage.spans.length} spans)`)
+    }
+    return compared
+  } finally {
+    await Promise.all([before.stop(), after.stop()])
+  }
 }
