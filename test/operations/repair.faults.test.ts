@@ -47,8 +47,15 @@ const PARTS: Files = {
   ),
 }
 
+/** A middle part is damaged in two places. */
+const DAMAGED = Buffer.concat([SOUND, Buffer.from('*?\r\n'), SOUND, TAIL, SOUND])
+const DAMAGED_PARTS: Files = { ...PARTS, 'a.aof.2.incr.aof': DAMAGED }
+const SALVAGED = Buffer.concat([SOUND, SOUND, SOUND])
+const SKIPPED = Buffer.concat([Buffer.from('*?\r\n'), TAIL])
+
 interface Way {
   readonly name: string
+  readonly salvage?: boolean
   readonly log: Log
   /** What a server would load of it, before and after. */
   readonly before: readonly Buffer[]
@@ -58,7 +65,7 @@ interface Way {
   readonly inPlace: boolean
 }
 
-const WAYS: readonly Way[] = [
+const CUTS: readonly Way[] = [
   { name: 'a file, elsewhere', log: TORN, inPlace: false },
   { name: 'a file, in place', log: TORN, inPlace: true },
   { name: 'a folder, elsewhere', log: PARTS, inPlace: false },
@@ -69,6 +76,19 @@ const WAYS: readonly Way[] = [
   after: way.log === PARTS ? [...contentOf(PARTS).slice(0, 2), SOUND] : [SOUND],
   kept: way.log === PARTS ? [TAIL, PARTS['a.aof.3.incr.aof']] : [TAIL],
 }))
+
+const SALVAGES: readonly Way[] = [
+  { name: 'a file with damage to skip, elsewhere', log: DAMAGED, inPlace: false },
+  { name: 'a file with damage to skip, in place', log: DAMAGED, inPlace: true },
+  { name: 'a folder with damage to skip, elsewhere', log: DAMAGED_PARTS, inPlace: false },
+  { name: 'a folder with damage to skip, in place', log: DAMAGED_PARTS, inPlace: true },
+].map(way => {
+  const before = way.log === DAMAGED_PARTS ? contentOf(DAMAGED_PARTS) : [DAMAGED]
+  const after = before.map(bytes => (bytes === DAMAGED ? SALVAGED : bytes))
+  return { ...way, salvage: true, before, after, kept: [SKIPPED] }
+})
+
+const WAYS = [...CUTS, ...SALVAGES]
 
 function contentOf(files: Files): Buffer[] {
   return partsOf(files[MANIFEST]).map(name => files[name])
@@ -103,7 +123,8 @@ beforeAll(() => {
 })
 
 function argumentsOf(way: Way, path: string): string[] {
-  return ['repair', path, ...(way.inPlace ? ['--in-place'] : ['--output', `${path}.out`])]
+  const salvage = way.salvage === true ? ['--salvage'] : []
+  return ['repair', path, ...salvage, ...(way.inPlace ? ['--in-place'] : ['--output', `${path}.out`])]
 }
 
 /** Runs a repair that is interrupted at call number `at`. */
@@ -255,36 +276,35 @@ describe('a repair for which there is no room', () => {
   const sound = Buffer.concat(Array.from({ length: 2000 }, () => ONE))
   const log = Buffer.concat([sound, ONE.subarray(0, 500)])
 
-  it.for(['in place', 'elsewhere', 'a folder in place', 'a folder elsewhere'])(
-    'on a full disk leaves everything as it was: %s',
-    async (where, context) => {
-      const folder = temporaryFolder()
-      const disk = join(folder, 'disk')
-      mkdirSync(disk)
-      const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', disk], {
-        encoding: 'utf8',
-      })
-      if (mounted.status !== 0)
-        return context.skip(`no small disk can be mounted: ${mounted.stderr || mounted.error}`)
-      try {
-        const files = { ...PARTS, 'a.aof.2.incr.aof': log }
-        const path = place(
-          where.endsWith('place') ? disk : folder,
-          where.startsWith('a folder') ? files : log,
-        )
-        // The parts of a folder fit, and what is to be written beside them does not.
-        if (!where.endsWith('place')) writeFileSync(join(disk, 'filler'), Buffer.alloc(2_000_000))
-        const before = stateOf(folder)
-        const way = where.endsWith('place') ? ['--in-place'] : ['--output', join(disk, 'out')]
-        const { status, out, err } = await ended(start(['repair', path, ...way]))
-        expect(err).toMatch(/^aofkit: cannot write .*: no space left on the disk\n$/)
-        expect({ status, out: out.toString() }).toEqual({ status: 2, out: '' })
-        expect(stateOf(folder)).toBe(before)
-      } finally {
-        execFileSync('umount', [disk])
-      }
-    },
-  )
+  it.for(
+    ['in place', 'elsewhere', 'a folder in place', 'a folder elsewhere'].flatMap(where => [
+      [where, []] as const,
+      [where, ['--salvage']] as const,
+    ]),
+  )('on a full disk leaves everything as it was: %s %s', async ([where, more], context) => {
+    const folder = temporaryFolder()
+    const disk = join(folder, 'disk')
+    mkdirSync(disk)
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tmpfs', disk], {
+      encoding: 'utf8',
+    })
+    if (mounted.status !== 0)
+      return context.skip(`no small disk can be mounted: ${mounted.stderr || mounted.error}`)
+    try {
+      const files = { ...PARTS, 'a.aof.2.incr.aof': log }
+      const path = place(where.endsWith('place') ? disk : folder, where.startsWith('a folder') ? files : log)
+      // The parts of a folder fit, and what is to be written beside them does not.
+      if (!where.endsWith('place')) writeFileSync(join(disk, 'filler'), Buffer.alloc(2_000_000))
+      const before = stateOf(folder)
+      const way = where.endsWith('place') ? ['--in-place'] : ['--output', join(disk, 'out')]
+      const { status, out, err } = await ended(start(['repair', path, ...way, ...more]))
+      expect(err).toMatch(/^aofkit: cannot write .*: no space left on the disk\n$/)
+      expect({ status, out: out.toString() }).toEqual({ status: 2, out: '' })
+      expect(stateOf(folder)).toBe(before)
+    } finally {
+      execFileSync('umount', [disk])
+    }
+  })
 
   it('that may not write so large a file leaves everything as it was', async () => {
     for (const large of [log, { ...PARTS, 'a.aof.2.incr.aof': log }]) {
