@@ -56,9 +56,10 @@ const inHeader =
   (prefix: string, byte: (random: Random, log: Buffer, line: number) => number): Damage =>
   (log, at, random) => {
     const line = place(log, at, prefix)
-    const end = log.indexOf(10, line) + 1
+    const end = log.indexOf('\r\n', line) + 2
+    if (end < 2) return instead(log, at, 0, Buffer.alloc(0))
     const where = line + byte(random, log, line)
-    if (end <= 0 || where >= end) return instead(log, at, 0, Buffer.alloc(0))
+    if (where >= end) return instead(log, at, 0, Buffer.alloc(0))
     const digit = log[where] >= 0x30 && log[where] <= 0x39 && random() < 0.7
     return instead(log, where, 1, digit ? Buffer.from(String(int(random, 10))) : noise(random, 1))
   }

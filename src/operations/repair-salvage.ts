@@ -13,11 +13,11 @@ import {
   type RepairPlan,
   refuseEmpty,
   refuseManifest,
-  refuseRdb,
   refuseTwice,
   stampsOf,
 } from './repair.ts'
 import { AffectedKeys, planSalvage, type Salvage } from './salvage.ts'
+import { planRdbSalvage, type RdbSalvage } from './salvage-rdb.ts'
 import { type Verdict, worst } from './verdict.ts'
 import { type VerifyReport, verifyLog } from './verify.ts'
 
@@ -52,10 +52,17 @@ export async function planSalvageRepair(
     const rdb = (await beginsWithRdb(part, open))
       ? await verifyPart(input, part, options, open, server, told)
       : undefined
-    const from = rdb?.preambleEnd ?? 0
-    if (rdb !== undefined && rdb.preambleEnd === 0) refuseRdb(rdb)
+    const broken = rdb !== undefined && rdb.verdict === 'corrupt' && rdb.validUpTo === 0
+    const base = broken ? await salvageRdb(part, options, open, server, affected, told) : undefined
+    const from = base?.end ?? rdb?.preambleEnd ?? 0
     const { salvage, size, whole } = await salvagePart(part, from, options, open, server, told)
-    const found = reportOf(part, salvage, size, rdb)
+    const found = reportOf(
+      part,
+      salvage,
+      size,
+      rdb && { ...rdb, keys: base?.keys ?? rdb.keys, preambleEnd: from },
+    )
+    const spans = base === undefined ? salvage.spans : [...base.spans, ...salvage.spans]
     const judged =
       rdb?.verdict ??
       (salvage.first === 'line' ? (await verifyPart(input, part, options, open, server)).verdict : undefined)
@@ -65,15 +72,15 @@ export async function planSalvageRepair(
     parts.push({
       part,
       report: { ...found, verdict: of },
-      action: salvage.spans.length > 0 ? 'salvage' : 'keep',
+      action: spans.length > 0 ? 'salvage' : 'keep',
       end: size,
-      patches: salvage.spans,
-      reason: salvage.spans[0]?.reason ?? '',
+      patches: spans,
+      reason: spans[0]?.reason ?? '',
     })
     figures.commands += salvage.commands
     figures.dropped += salvage.dropped
-    figures.spans += salvage.spans.length
-    figures.gaps += salvage.gaps
+    figures.spans += spans.length
+    figures.gaps += salvage.gaps + (base?.gaps ?? 0)
     affected.addAll(salvage.affected)
   }
   const cut = parts.reduce(
@@ -105,7 +112,7 @@ export async function planSalvageRepair(
     doNotStart: input.doNotStart,
     losesPreamble: false,
   }
-  return { input, report, parts, kept: bytes - cut, cut, changes, stamps, salvaged: figures }
+  return { input, report, parts, kept: bytes - cut, cut, changes, stamps, salvaged: { ...figures, keys } }
 }
 
 async function beginsWithRdb(part: Part, open: PartOpener): Promise<boolean> {
@@ -137,6 +144,23 @@ async function salvagePart(
       source.size === undefined ? await sizeOf(source) : { size: source.size, whole: true }
     const salvage = await planSalvage(upTo(source, size), from, server.table, options, progress)
     return { salvage, size, whole }
+  } finally {
+    await source.close()
+  }
+}
+
+async function salvageRdb(
+  part: Part,
+  options: SalvageRepairOptions,
+  open: PartOpener,
+  server: LogServer,
+  affected: AffectedKeys,
+  progress?: (offset: number) => void,
+): Promise<RdbSalvage> {
+  const source = await open(part)
+  try {
+    const size = source.size ?? (await sizeOf(source)).size
+    return await planRdbSalvage(upTo(source, size), server, options.databases, affected, progress)
   } finally {
     await source.close()
   }

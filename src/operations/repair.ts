@@ -225,11 +225,11 @@ export function refuseTwice({ parts }: Input): void {
   }
 }
 
-export function refuseRdb(part: PartReport): never {
+function refuseRdb(part: PartReport): never {
   throw new JobError(
     'repair.rdb',
     `${escapeName(part.file)} is an RDB that servers do not load; cutting it would leave nothing of it, so it is left as it is`,
-    'verify says what is wrong with it',
+    'verify says what is wrong with it; --salvage keeps the entries that can be read',
   )
 }
 

@@ -84,8 +84,9 @@ export class AffectedKeys {
 
 /** What a salvage comes to, over all parts. */
 export interface SalvageFigures {
-  /** Commands of the result. */
+  /** Commands of the result, and keys in its RDB parts. */
   readonly commands: number
+  readonly keys: number
   /** Commands that were whole and are not in it: of transactions, those that servers refuse, those of which the database is not known. */
   readonly dropped: number
   readonly spans: number

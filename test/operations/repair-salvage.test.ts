@@ -92,6 +92,21 @@ describe('repair --salvage', () => {
     expect((await call('verify', path)).status).toBe(0)
   })
 
+  it('keeps the entries of a base that can be read, and makes its checksum anew', async () => {
+    const base = rdb(
+      'REDIS0010',
+      select(0),
+      ...Array.from({ length: 8 }, (_, i) => entry(0, `key:${i}`, str(`${i}`))),
+    )
+    const damaged = Buffer.from(base)
+    damaged[base.indexOf('key:4') - 2] = 0xf0
+    const path = place(temporaryFolder(), { ...PARTS, 'a.aof.1.base.rdb': damaged })
+    const report = await salvage(path, '--in-place')
+    expect(report).toMatchObject({ status: 0, verdict: 'corrupt', keys: 6, gaps: 7, commands: 21 })
+    expectWhole(contentOf({ ...PARTS, 'a.aof.1.base.rdb': damaged }, path), report, path)
+    expect(await callJson('verify', path)).toMatchObject({ status: 0, verdict: 'sound', keys: 6 })
+  })
+
   it('reads standard input and compressed files, and writes them elsewhere only', async () => {
     const folder = temporaryFolder()
     const path = join(folder, 'log.gz')

@@ -217,6 +217,7 @@ function jsonReport(
       ? {}
       : {
           commands: salvaged.commands,
+          keys: salvaged.keys,
           commandsDropped: salvaged.dropped,
           gaps: salvaged.gaps,
           keysAffected: [...salvaged.affected.keys.values()].map(jsonBytes),
@@ -331,7 +332,7 @@ function salvageReport(
     lines.push(`  and ${plural(spans.length - LISTED, 'span')} more; --json lists them all`)
   const { commands, dropped, gaps, affected } = salvaged
   lines.push(
-    `Keeps ${plural(commands, 'command')}, ${exactBytes(kept)}; skips ${plural(spans.length, 'span')}, ${exactBytes(cut)} (${((100 * cut) / Math.max(1, report.bytes)).toFixed(2)} %)${dropped === 0 ? '' : `, with ${plural(dropped, 'whole command')} of broken transactions or refused by servers`}.`,
+    `Keeps ${plural(commands, 'command')}${salvaged.keys === 0 ? '' : ` and ${plural(salvaged.keys, 'key')} of RDB parts`}, ${exactBytes(kept)}; skips ${plural(spans.length, 'span')}, ${exactBytes(cut)} (${((100 * cut) / Math.max(1, report.bytes)).toFixed(2)} %)${dropped === 0 ? '' : `, with ${plural(dropped, 'whole command')} of broken transactions or refused by servers`}.`,
   )
   if (gaps > 0) {
     lines.push(
