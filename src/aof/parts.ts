@@ -17,7 +17,13 @@ import { decodeName, systemPath } from '../bytes/names.ts'
 import { openSource } from '../bytes/open.ts'
 import type { Source } from '../bytes/source.ts'
 import type { Finding } from './finding.ts'
-import { entriesToLoad, looksLikeManifest, type Manifest, parseManifest } from './manifest.ts'
+import {
+  entriesToLoad,
+  looksLikeManifest,
+  type Manifest,
+  type ManifestEntry,
+  parseManifest,
+} from './manifest.ts'
 
 export type PartRole = 'single' | 'base' | 'incr'
 
@@ -311,6 +317,74 @@ async function withoutManifest(folder: string, names: readonly string[]): Promis
   const message = `the manifest is missing, but parts of a log are here: ${list(names)}. A server ${starts}: do not start one before ${escapeName(`${log}${MANIFEST_SUFFIX}`)} is back`
   const findings: Finding[] = [{ code: 'manifest.missing', severity: 'error', message }]
   return multiPart(folder, real, parts, findings, true, undefined, undefined)
+}
+
+/** A log with a manifest that was made anew, and what of the old one is not in it. */
+export interface Rebuilt {
+  readonly input: Input
+  /** Parts that the old manifest lists, and that are not there. */
+  readonly missing: readonly string[]
+  /** Files named like parts that are not in it: older bases, and parts of other logs. */
+  readonly left: readonly string[]
+}
+
+/**
+ * The log with a manifest made from what can be read of the old one and from the files that are there: by their names,
+ * the base with the highest number, and incr parts in their order. History is left out, so that servers delete nothing.
+ * Throws a JobError where names contradict each other.
+ */
+export async function rebuildManifest(input: Input): Promise<Rebuilt> {
+  const folder = input.folder as string
+  const files = (await lookInto(folder, false)).parts
+  const old = input.manifest?.entries ?? []
+  const manifestName = input.manifestPath?.slice(input.manifestPath.lastIndexOf(sep) + 1)
+  const stem = manifestName?.endsWith(MANIFEST_SUFFIX)
+    ? manifestName.slice(0, -MANIFEST_SUFFIX.length)
+    : undefined
+  const names = [...old.map(({ file }) => file), ...input.parts.map(({ name }) => name), ...files]
+  const prefixes = names.flatMap(name => PART_NAME.exec(name)?.[1] ?? [])
+  const log = stem !== undefined && prefixes.includes(stem) ? stem : prefixes[0]
+  if (log === undefined) {
+    throw new JobError('repair.manifest', `no file in ${escapeName(folder)} is named like a part of a log`)
+  }
+  const entries = old.filter(({ type }) => type !== 'h')
+  const missing: string[] = []
+  const listed = new Set(old.map(({ file }) => file))
+  for (const file of files) {
+    const [, prefix, seq, kind] = PART_NAME.exec(file)!
+    if (prefix !== log || listed.has(file) || BigInt(seq) === 0n) continue
+    entries.push({ file, seq: BigInt(seq), type: kind === 'base' ? 'b' : 'i', extra: [] })
+  }
+  // What the manifest says comes before what names say; of bases that nobody lists, a rewrite made the last one.
+  const bases = entries.filter(({ type }) => type === 'b')
+  const base =
+    bases.find(({ file }) => listed.has(file)) ?? bases.sort((a, b) => (a.seq < b.seq ? -1 : 1)).at(-1)
+  const incr = entries
+    .filter(({ type }) => type === 'i')
+    .sort((a, b) => (a.seq < b.seq ? -1 : a.seq > b.seq ? 1 : 0))
+  const twice = incr.find(({ seq }, i) => i > 0 && incr[i - 1].seq === seq)
+  if (twice !== undefined) {
+    throw new JobError(
+      'repair.manifest',
+      `two incr parts have the number ${twice.seq}, one of them ${escapeName(twice.file)}: which comes first cannot be told`,
+      'move one of them away',
+    )
+  }
+  const parts: Part[] = []
+  const kept: ManifestEntry[] = []
+  for (const entry of base === undefined ? incr : [base, ...incr]) {
+    const part = await findPart(folder, entry.file, entry.type === 'b' ? 'base' : 'incr')
+    if (part === undefined || part === 'irregular') {
+      missing.push(entry.file)
+      continue
+    }
+    parts.push(part)
+    kept.push(entry)
+  }
+  const path = input.manifestPath ?? join(folder, `${log}${MANIFEST_SUFFIX}`)
+  const rebuilt = multiPart(input.path, folder, parts, [], input.doNotStart, path, { entries: kept })
+  const left = files.filter(file => kept.every(entry => entry.file !== file))
+  return { input: rebuilt, missing, left }
 }
 
 function multiPart(

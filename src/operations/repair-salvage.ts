@@ -1,5 +1,5 @@
 import { Findings } from '../aof/finding.ts'
-import type { Input, Part } from '../aof/parts.ts'
+import { type Input, type Part, rebuildManifest } from '../aof/parts.ts'
 import { FormatError, JobError } from '../bytes/errors.ts'
 import type { Source } from '../bytes/source.ts'
 import { magicAt } from '../rdb/format.ts'
@@ -31,19 +31,24 @@ export interface SalvageRepairOptions extends RepairOptions {
  * Throws a JobError for what is refused: a damaged RDB, a result without a command or key, more than may be lost.
  */
 export async function planSalvageRepair(
-  input: Input,
+  given: Input,
   options: SalvageRepairOptions,
   open: PartOpener,
   progress?: (bytes: number) => void,
 ): Promise<RepairPlan> {
-  const stamps = await stampsOf(input)
-  refuseManifest({ findings: input.findings })
+  const wrong = given.findings.find(
+    ({ severity, code }) => severity === 'error' && code.startsWith('manifest.'),
+  )
+  if (wrong?.code === 'manifest.misnamed') refuseManifest({ findings: given.findings })
+  const rebuilt = wrong === undefined ? undefined : await rebuildManifest(given)
+  const input = rebuilt?.input ?? given
+  const stamps = await stampsOf({ ...input, manifestPath: given.manifestPath })
   const server = new LogServer(options.as, options.allowCommands)
   const affected = new AffectedKeys()
   const parts: PartPlan[] = []
   const figures = { commands: 0, dropped: 0, spans: 0, gaps: 0, affected }
   let findings: VerifyReport['findings'] = input.findings
-  let verdict: Verdict = 'sound'
+  let verdict: Verdict = rebuilt === undefined ? 'sound' : 'corrupt'
   let bytes = 0
   for (const part of input.parts) {
     const last = part === input.parts.at(-1)
@@ -87,7 +92,7 @@ export async function planSalvageRepair(
     (total, { patches }) => patches.reduce((sum, { offset, end }) => sum + end - offset, total),
     0,
   )
-  const changes = parts.some(({ action }) => action !== 'keep')
+  const changes = rebuilt !== undefined || parts.some(({ action }) => action !== 'keep')
   if (changes) refuseTwice(input)
   const keys = parts.reduce((total, { report }) => total + report.keys, 0)
   if (cut > 0 && !options.allowEmpty && figures.commands + keys === 0) {
@@ -112,7 +117,17 @@ export async function planSalvageRepair(
     doNotStart: input.doNotStart,
     losesPreamble: false,
   }
-  return { input, report, parts, kept: bytes - cut, cut, changes, stamps, salvaged: { ...figures, keys } }
+  return {
+    input,
+    report,
+    parts,
+    kept: bytes - cut,
+    cut,
+    changes,
+    stamps,
+    salvaged: { ...figures, keys },
+    ...(rebuilt === undefined ? {} : { rebuilt }),
+  }
 }
 
 async function beginsWithRdb(part: Part, open: PartOpener): Promise<boolean> {

@@ -142,7 +142,8 @@ class RepairWriter {
         await prepared.cut?.commit()
         this.#warnings.push(...(await prepared.sink.commit()).warnings)
       }
-      const manifest = await Sink.create(join(folder.folder, basename(manifestPath)), { like: manifestPath })
+      const like = stampIfThere(manifestPath) === undefined ? input.parts[0].path : manifestPath
+      const manifest = await Sink.create(join(folder.folder, basename(manifestPath)), { like })
       await manifest.write(manifestFor(this.#plan))
       await manifest.commit()
       const { backup, warnings } = await folder.commit()
@@ -168,6 +169,7 @@ class RepairWriter {
       inPlace.push(await this.#prepare(plan, path, { replace: true, like: path }))
     }
     const successor = renamed && (await this.#prepareSuccessor(renamed, dropped))
+    const rebuilt = this.#plan.rebuilt === undefined ? undefined : await this.#prepareManifest()
     await this.#refuseChanged()
     const replaced: string[] = []
     try {
@@ -181,6 +183,13 @@ class RepairWriter {
         this.#warnings.push(...warnings)
       }
       if (successor !== undefined) await this.#switchManifest(successor)
+      if (rebuilt !== undefined) {
+        const { backup, warnings } = await rebuilt.commit({
+          backup: this.#to.backup && stampIfThere(rebuilt.path) !== undefined,
+        })
+        if (backup !== undefined) this.#backups.push(backup)
+        this.#warnings.push(...warnings)
+      }
     } catch (error) {
       throw replaced.length === 0 ? error : afterSome(replaced, error)
     }
@@ -277,6 +286,18 @@ class RepairWriter {
       return { prepared, manifest }
     }
     throw new Error('names do not end')
+  }
+
+  /** A manifest that was made anew, where there is none that can be read. */
+  async #prepareManifest(): Promise<Sink> {
+    const { input } = this.#plan
+    const path = input.manifestPath as string
+    const there = stampIfThere(path) !== undefined
+    const sink = this.#opened(
+      await Sink.create(path, { replace: there, like: there ? path : input.parts[0].path }),
+    )
+    await sink.write(manifestFor(this.#plan))
+    return sink
   }
 
   async #isResultOf(plan: PartPlan, path: string): Promise<boolean> {
@@ -411,7 +432,8 @@ class RepairWriter {
   async #refuseChanged(): Promise<void> {
     const { parts, input, stamps } = this.#plan
     const changing = parts.filter(({ action }) => action !== 'keep').map(({ part }) => part.path)
-    for (const path of input.manifestPath === undefined ? changing : [...changing, input.manifestPath]) {
+    const manifest = input.manifestPath
+    for (const path of manifest === undefined || !stamps.has(manifest) ? changing : [...changing, manifest]) {
       if (isSame(await stampOf(path), stamps.get(path) as FileStamp)) continue
       throw new JobError(
         'output.changed',

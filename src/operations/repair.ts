@@ -1,5 +1,5 @@
 import { type Manifest, type ManifestEntry, printManifest } from '../aof/manifest.ts'
-import type { Input, Part } from '../aof/parts.ts'
+import type { Input, Part, Rebuilt } from '../aof/parts.ts'
 import { scanPart } from '../aof/scan.ts'
 import { JobError } from '../bytes/errors.ts'
 import { escapeName } from '../bytes/escape.ts'
@@ -75,6 +75,8 @@ export interface RepairPlan {
   readonly stamps: ReadonlyMap<string, FileStamp>
   /** Of a salvage. */
   readonly salvaged?: SalvageFigures
+  /** The manifest was made anew, and is to be written: the input has it. */
+  readonly rebuilt?: Rebuilt
 }
 
 /** How the parts of a log are opened; standard input can be opened only once. */
@@ -206,7 +208,7 @@ export function refuseManifest({ findings }: Pick<VerifyReport, 'findings'>): vo
   throw new JobError(
     'repair.manifest',
     `repair cuts parts; it cannot mend what the manifest says or lacks: ${where}${finding.message}`,
-    'a part can be repaired alone: give its path',
+    '--salvage makes a manifest from the parts that are there; a part can be repaired alone: give its path',
   )
 }
 

@@ -107,6 +107,49 @@ describe('repair --salvage', () => {
     expect(await callJson('verify', path)).toMatchObject({ status: 0, verdict: 'sound', keys: 6 })
   })
 
+  it.each([
+    ['is missing', undefined, []],
+    ['cannot be read', 'file "a.aof.1.base.rdb seq 1 type b\nfile a.aof.2.incr.aof seq 2 type i\n', []],
+    [
+      'lists what is not there',
+      `${PARTS[MANIFEST]}file a.aof.4.incr.aof seq 4 type i\n`,
+      ['a.aof.4.incr.aof'],
+    ],
+  ])('makes a manifest from the parts when it %s', async (_, manifest, missing) => {
+    const { [MANIFEST]: sound, ...parts } = PARTS
+    const files = manifest === undefined ? parts : { ...parts, [MANIFEST]: Buffer.from(manifest) }
+    const name = manifest === undefined ? 'a.aof.manifest' : MANIFEST
+    const folder = temporaryFolder()
+    const path = place(folder, files)
+    const before = stateOf(folder)
+    const dry = await salvage(path, '--dry-run')
+    expect(dry).toMatchObject({
+      status: 1,
+      verdict: 'corrupt',
+      manifest: sound.toString(),
+      partsMissing: missing,
+    })
+    expect(stateOf(folder)).toBe(before)
+    expect(await salvage(path, '--output', join(folder, 'out'))).toMatchObject({ status: 0, commands: 21 })
+    expect(await salvage(path, '--in-place')).toMatchObject({ status: 0, commands: 21 })
+    for (const place of [path, join(folder, 'out')]) {
+      expect(readFileSync(join(place, name)).equals(sound)).toBe(true)
+      expect((await call('verify', place)).status).toBe(0)
+    }
+    if (manifest !== undefined) expect(readFileSync(join(path, `${name}.old`), 'utf8')).toBe(manifest)
+  })
+
+  it('takes the base with the highest number, and refuses two parts of one number', async () => {
+    const { [MANIFEST]: _, ...parts } = PARTS
+    const path = place(temporaryFolder(), { ...parts, 'a.aof.2.base.rdb': PREAMBLE })
+    expect(await salvage(path, '--dry-run')).toMatchObject({
+      manifest: expect.stringContaining('file a.aof.2.base.rdb seq 2 type b\n'),
+      filesLeft: ['a.aof.1.base.rdb'],
+    })
+    const twice = place(temporaryFolder(), { ...parts, 'a.aof.02.incr.aof': SOUND })
+    expect((await call('repair', twice, '--salvage', '--dry-run')).err).toContain('have the number 2')
+  })
+
   it('reads standard input and compressed files, and writes them elsewhere only', async () => {
     const folder = temporaryFolder()
     const path = join(folder, 'log.gz')

@@ -1,10 +1,11 @@
 import { type Input, openPart, type Part, resolveInput } from '../../aof/parts.ts'
-import { escapeName, quoteBytes, quoteForShell } from '../../bytes/escape.ts'
+import { escapeBytes, escapeName, quoteBytes, quoteForShell } from '../../bytes/escape.ts'
 import { formatBytes, plural } from '../../bytes/figures.ts'
 import type { Source } from '../../bytes/source.ts'
 import {
   exactBytes,
   firstCut,
+  manifestFor,
   type PartOpener,
   plannedSpans,
   planRepair,
@@ -197,11 +198,12 @@ function rewound(source: Source): Source {
 }
 
 function jsonReport(
-  { report, kept, cut, salvaged }: RepairPlan,
+  plan: RepairPlan,
   spans: readonly Span[],
   output: string | null,
   backups: readonly string[] = [],
 ): string {
+  const { report, kept, cut, salvaged, rebuilt } = plan
   return toJson({
     verdict: report.verdict,
     kept,
@@ -223,6 +225,13 @@ function jsonReport(
           keysAffected: [...salvaged.affected.keys.values()].map(jsonBytes),
           counters: [...salvaged.affected.counters.values()].map(jsonBytes),
           ...(salvaged.affected.more ? { moreKeys: true } : {}),
+        }),
+    ...(rebuilt === undefined
+      ? {}
+      : {
+          manifest: Buffer.from(manifestFor(plan)).toString(),
+          partsMissing: rebuilt.missing.map(jsonName),
+          filesLeft: rebuilt.left.map(jsonName),
         }),
     ...(backups.length === 0 ? {} : { backups: backups.map(jsonName) }),
   })
@@ -323,6 +332,17 @@ function salvageReport(
   const { report, kept, cut, changes } = plan
   const lines = [`${style.bold(renderVerdict(report.verdict, style))}`]
   if (!changes) return `${lines[0]}: nothing to skip.\n`
+  if (plan.rebuilt !== undefined) {
+    const text = Buffer.from(manifestFor(plan)).toString('latin1')
+    const said = text
+      .trimEnd()
+      .split('\n')
+      .map(line => `    ${escapeBytes(Buffer.from(line, 'latin1'))}`)
+    lines.push('The manifest is made anew from the parts that are there:', ...said)
+    const { missing, left } = plan.rebuilt
+    if (missing.length > 0) lines.push(`Was listed and is not there: ${missing.map(escapeName).join(', ')}`)
+    if (left.length > 0) lines.push(`Is named like a part and not in it: ${left.map(escapeName).join(', ')}`)
+  }
   for (const { part, offset, end, file, fileOffset, reason, guess } of spans.slice(0, LISTED)) {
     lines.push(
       `  ${escapeName(part)}:${offset}-${end} ${style.yellow('skipped')}: ${exactBytes(end - offset)}, ${reason}${guess === undefined ? '' : `, ${shownGuess(guess)}`}; kept in ${escapeName(file)}${fileOffset > 0 ? ` at ${fileOffset}` : ''}`,
