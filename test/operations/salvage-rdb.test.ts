@@ -65,7 +65,9 @@ async function salvage(bytes: Buffer): Promise<RdbSalvage & { result: Buffer }> 
 async function check(bytes: Buffer) {
   const place = { file: 'x', type: 'single', last: true } as const
   const findings = new Findings()
-  const report = await new PartCheck(place, findings, new LogServer(undefined, []), 16).run(new BufferSource(bytes))
+  const report = await new PartCheck(place, findings, new LogServer(undefined, []), 16).run(
+    new BufferSource(bytes),
+  )
   return { ...report, errors: findings.list().filter(({ severity }) => severity === 'error') }
 }
 
@@ -141,7 +143,9 @@ describe('a damaged RDB', () => {
         const context = `seed ${SEED + run}: ${size} bytes at ${at}`
         const { result, keys, spans } = await salvage(damaged)
         const report = await check(result)
-        expect(['sound', 'damaged'], `${context}: ${JSON.stringify([report.errors, spans])}`).toContain(report.verdict)
+        expect(['sound', 'damaged'], `${context}: ${JSON.stringify([report.errors, spans])}`).toContain(
+          report.verdict,
+        )
         expect(report.keys, context).toBe(keys)
         const there = await entriesOf(result)
         const left = new Set(there.map(({ bytes }) => bytes))
