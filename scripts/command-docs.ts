@@ -6,8 +6,10 @@ import { SERVERS } from '../src/servers/servers.ts'
 
 /** Commands that none of the servers here knows, and the first Redis that does. */
 const NEWER: Readonly<Record<string, string>> = {
+  blmovem: 'redis 8.10',
   delex: 'redis 8.4',
   digest: 'redis 8.4',
+  lmovem: 'redis 8.10',
   xdelex: 'redis 8.2',
   xackdel: 'redis 8.2',
   xcfgset: 'redis 8.6',
