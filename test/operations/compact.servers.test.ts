@@ -1,4 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { resolveInput } from '../../src/aof/parts.ts'
@@ -69,6 +70,48 @@ describe.each(foundServers())('%s', server => {
       } finally {
         await reloader.stop()
       }
+    },
+  )
+})
+
+const found = foundServers()
+
+describe('a log compacted for all', () => {
+  it.each([true, false])(
+    'loads on every server without an error, with one keyspace, and check-aof accepts it (preamble: %s)',
+    { timeout: 120_000 },
+    async preamble => {
+      // Of the oldest: what it knows all know.
+      const [server] = found
+      const log = madeUp(server, { seed: FIRST_SEED, commands: 1500 })
+      const { result } = await compacted(log, server, { target: 'common', preamble })
+      const files = filesOf(result)
+      const answers = new Set<string>()
+      for (const other of found) {
+        const loaded = await other.load(files, { truncated: 'no' })
+        try {
+          expect({ started: loaded.started, errors: loaded.errors }, other.name).toEqual({
+            started: true,
+            errors: [],
+          })
+          answers.add(
+            JSON.stringify(await loaded.query('INFO', 'keyspace')).replace(
+              /,avg_ttl=\d+|,subexpiry=\d+|,keys_with_volatile_items=\d+/g,
+              '',
+            ),
+          )
+        } finally {
+          await loaded.stop()
+        }
+        const folder = join(temporaryFolder(), 'log')
+        mkdirSync(folder)
+        for (const [name, bytes] of Object.entries(files)) writeFileSync(join(folder, name), bytes)
+        const checked = spawnSync(realpathSync(other.binary.replace(/-server$/, '-check-aof')), [
+          join(folder, 'appendonly.aof.manifest'),
+        ])
+        expect(checked.stdout.toString(), other.name).toContain('All AOF files and manifest are valid')
+      }
+      expect(answers.size, [...answers].join()).toBe(1)
     },
   )
 })
