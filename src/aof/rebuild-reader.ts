@@ -186,9 +186,9 @@ export class RebuildReader {
 
   /** A record larger than a window. @param bytes all of it */
   long(record: LongRecord, bytes: Uint8Array): void {
-    this.#offset = record.offset
     if (record.oddities.length > 0 || record.kept < record.argc || bytes.length > MOST_BYTES)
-      throw this.#wrong('not as a server writes it')
+      throw corrupt('rebuild.command', record.offset, 'a record that is not as a server writes it')
+    this.#offset = record.offset
     this.#bytes = bytes
     this.#base = record.offset
     this.#start = record.start.map(offset => offset - record.offset)

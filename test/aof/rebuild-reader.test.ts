@@ -247,6 +247,16 @@ describe('reading the commands that rebuild keys', () => {
       '5: XCLAIM is for a group that was not made right before',
     ],
     ['a group of another key', [...STREAM, 'SET a 1', GROUP], '4: XGROUP is for a key that is not there'],
+    [
+      'a claim in a group of another stream',
+      [...STREAM, GROUP, ...STREAM.map(line => line.replace(' s ', ' t ')), CLAIM.replace(' s ', ' t ')],
+      '6: XCLAIM is for a group that was not made right before',
+    ],
+    [
+      'what makes a server forget producers behind them',
+      [...STREAM, 'XIDMPRECORD s p i 1-1', 'XCFGSET s IDMP-DURATION 5 IDMP-MAXSIZE 5'],
+      '4: XCFGSET comes behind XIDMPRECORD',
+    ],
     ['a payload that is none', ['RESTORE a 0 xyz ABSTTL'], 'within 1: a payload of only 3 bytes'],
     [
       'another subcommand',
@@ -270,6 +280,23 @@ describe('reading the commands that rebuild keys', () => {
     const long = Buffer.concat([odd.subarray(0, 24), encodeCommand(['x'.repeat(200)]).subarray(4)])
     long.write('xx', long.length - 2)
     await expect(fingerprintOf(long, 64)).rejects.toThrow('not as a server writes it')
+  })
+
+  it('refuses to restore what has commands of its own', async () => {
+    const restore = (type: number) =>
+      fingerprintOf(
+        encodeCommand(['RESTORE', 'k', '0', writePayload(type, Buffer.of(1, 0x61), 12), 'ABSTTL']),
+      )
+    await expect(restore(0)).rejects.toThrow('RESTORE restores a value of type 0')
+    expect(await restore(7)).toMatch(/^[0-9a-f]{32}$/)
+  })
+
+  it('refuses a command of more arguments than anybody writes', async () => {
+    const head = Buffer.from('*1100002\r\n$4\r\nSADD\r\n$1\r\na\r\n')
+    const members = Buffer.alloc(1_100_000 * 7, '$1\r\nm\r\n')
+    await expect(fingerprintOf(Buffer.concat([head, members]))).rejects.toThrow(
+      'a record that is not as a server writes it',
+    )
   })
 
   it('gives a key that comes again as another one', async () => {
