@@ -87,6 +87,8 @@ export interface CheckedOutput {
 }
 
 const TOO_LONG = 'a record that is longer than any that is written'
+/** Larger buffers Node.js 20 does not have. */
+const LARGEST_RECORD = 0xffff_ffff
 /** Codes of what is odd about streams. */
 const STREAM_CODES = 'rdb.stream.'
 /** Bytes of a key that a message shows. */
@@ -232,7 +234,9 @@ class OutputCheck implements PartVisitor {
   }
 
   async long(record: LongRecord): Promise<void> {
-    const bytes = new Uint8Array(record.end - record.offset)
+    const size = record.end - record.offset
+    if (size > LARGEST_RECORD) throw this.#differs(record.offset, TOO_LONG)
+    const bytes = new Uint8Array(size)
     await this.#source.readAt(bytes, record.offset)
     if (record.offset >= this.#copiedFrom) {
       this.#fingerprint.unkeyed(this.#record.set(bytes))

@@ -349,6 +349,39 @@ describe('reading an RDB back that was written', () => {
     }
   })
 
+  it('compares a string that was copied without its length, whole and in pieces', async () => {
+    for (const size of [0, 1, 300, 5_000_000]) {
+      const text = Buffer.alloc(size, 'text of a command ')
+      const log = encodeCommand(['SET', 'key', text])
+      const made = (head: number, value: Uint8Array) => {
+        const before = bytes(Buffer.from('VALKEY080'), [0xfe, 0, 0, 3], Buffer.from('key'), 0x80)
+        return bytes(before, [head >>> 24, head >>> 16, head >>> 8, head & 0xff], value, 0xff)
+      }
+      const whole = (content: Buffer) => bytes(content, checksum(content))
+      const output = (change = 0): WrittenOutput => {
+        const offset = log.length - 2 - size
+        const place = { source: new BufferSource(log), offset, length: size + change, type: 0, text: true }
+        const keys = [
+          { db: 0, key: slice('key'), kind: 'string' as const, expireAtMs: NO_EXPIRY, copied: place },
+        ]
+        return { keys: { next: () => keys.shift() }, fingerprint: new KeyspaceFingerprint(), databases: 16 }
+      }
+      const file = whole(made(size, text))
+      expect(await refusal(file, output())).toBeUndefined()
+      expect(await refusal(file, output(1))).toContain('(key "key")')
+      if (size === 0) continue
+      expect(await refusal(file, output(-1))).toContain('(key "key")')
+      for (const at of [0, size >> 1, size - 1]) {
+        const changed = Buffer.from(text)
+        changed[at] ^= 1
+        expect(await refusal(whole(made(size, changed)), output()), String(at)).toContain('(key "key")')
+      }
+      expect(await refusal(whole(made(size - 1, text.subarray(1))), output())).toContain(
+        `the string is not said to have ${size} bytes (key "key")`,
+      )
+    }
+  })
+
   it('places a difference between two checkpoints', async () => {
     const file = rdb({ keys: with_('list', key => (key.value as string[]).reverse()) })
     const places = await placesIn(file)
