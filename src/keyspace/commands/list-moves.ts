@@ -2,7 +2,7 @@ import { Argument } from '../argument.ts'
 import type { Call } from '../call.ts'
 import { CellKind } from '../cells.ts'
 import type { Keyspace } from '../keyspace.ts'
-import { Rejection, SYNTAX, WRONGTYPE } from '../rejection.ts'
+import { OUT_OF_RANGE, type Rejection, SYNTAX, WRONGTYPE } from '../rejection.ts'
 import { longAt } from './destination.ts'
 import type { Handlers } from './handler.ts'
 
@@ -11,8 +11,6 @@ import type { Handlers } from './handler.ts'
  *
  *     LMOVEM source destination LEFT|RIGHT LEFT|RIGHT [COUNT|EXACTLY count OBO|BULK]
  */
-
-const NO_COUNT = new Rejection('ERR value is out of range, must be positive')
 
 /** @param options the argument at which the number of items stands, if there is any */
 // biome-ignore lint/suspicious/noConfusingVoidType: as Handler
@@ -29,7 +27,7 @@ function moveSeveral(call: Call, keyspace: Keyspace, options: number): Rejection
     inOrder = call.is(options + 2, 'BULK')
     if (!(exactly || call.is(options, 'COUNT')) || !(inOrder || call.is(options + 2, 'OBO'))) return SYNTAX
     count = longAt(call, options + 1)
-    if (!(count > 0)) return NO_COUNT
+    if (!(count > 0)) return OUT_OF_RANGE
   }
   const source = keyspace.find(call.at(1))
   if (source === 0) return
