@@ -216,7 +216,7 @@ const janitor: Program = async (ask, random) => {
       await ask('RPUSH', Q('wait'), id)
       await ask('HINCRBY', `${JOBS}${id}`, 'stalled', 1)
     }
-    await ask('SET', Q('checked'), Date.now(), 'EX', 30)
+    await ask('SET', Q('checked'), Date.now(), 'EX', 3600)
     await ask(random(10) === 0 ? 'DISCARD' : 'EXEC')
   }
 }
@@ -247,7 +247,7 @@ const background: Program = async (ask, random) => {
     await ask('INCRBY', `stat:processed:${day}`, 1)
     await ask('EXPIRE', `stat:processed:${day}`, 86_400)
     await ask('HSET', 'process:1', 'busy', random(5), 'beat', (Date.now() / 1000).toFixed(3))
-    await ask('EXPIRE', 'process:1', 60)
+    await ask('EXPIRE', 'process:1', 7200)
     await ask('EXEC')
     if (random(30) === 0) await ask('ZADD', 'dead', Date.now() / 1000, String(popped[1]))
     if (random(60) === 0) await ask('ZREMRANGEBYRANK', 'dead', 0, -21)

@@ -269,9 +269,10 @@ export async function check(reloader: Reloader, log: Log, options: CheckOptions)
   const start = byStart(reloader)
   const reload = byState(reloader)
   compared++
-  if ((await start(log)) !== undefined) {
+  const found = await start(log)
+  if (found !== undefined) {
     const oracle = (await reload(log)) === undefined ? start : reload
-    return { failure: await explain(server, oracle, log, options), compared }
+    return { failure: `${await explain(server, oracle, log, options)}\nAt first it was:\n${found}`, compared }
   }
   const last = log[log.length - 1]
   const ends = last.name.endsWith('.rdb')
