@@ -24,6 +24,17 @@ export function formatTime(seconds: number): string {
   return Number.isNaN(date.getTime()) ? `${seconds}` : date.toISOString().replace('.000Z', 'Z')
 }
 
+/** Seconds as `5 s`, `4 min 5 s`, `36 h 0 min`, `26,176 d 12 h`: two units at most, the rest left out. */
+export function formatDuration(seconds: number): string {
+  const whole = Math.floor(seconds)
+  if (whole < 60) return `${whole} s`
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
+  const hours = Math.floor(whole / 3600)
+  // Durations of backups are said in hours: 36h, 48h.
+  if (hours < 72) return `${hours} h ${Math.floor((whole % 3600) / 60)} min`
+  return `${formatCount(Math.floor(hours / 24))} d ${hours % 24} h`
+}
+
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`
 }

@@ -1,6 +1,6 @@
 import { type Finding, Findings } from '../aof/finding.ts'
 import type { Input, Part } from '../aof/parts.ts'
-import { formatCount } from '../bytes/figures.ts'
+import { formatCount, formatDuration } from '../bytes/figures.ts'
 import type { ServerName } from '../servers/servers.ts'
 import { digestShards } from './digest.ts'
 import { KeyspaceSummary } from './keyspace-summary.ts'
@@ -106,7 +106,7 @@ function checkAge(
     const when = new Date(writtenAt * 1000).toISOString().replace('.000Z', 'Z')
     missed(
       'expect.newer',
-      `the last that was written is of ${when}, ${formatCount(Math.floor(now - writtenAt))} seconds ago; expected at most ${formatCount(newerThan)}`,
+      `the last that was written is of ${when}, ${formatDuration(now - writtenAt)} ago; expected at most ${formatDuration(newerThan)}`,
     )
   }
 }

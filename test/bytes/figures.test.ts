@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { formatBytes, formatCount, formatTime, plural } from '../../src/bytes/figures.ts'
+import { formatBytes, formatCount, formatDuration, formatTime, plural } from '../../src/bytes/figures.ts'
 
 describe('a size for people', () => {
   it.each([
@@ -80,5 +80,20 @@ describe('a time', () => {
     [999_999_999_999_999, '999999999999999'],
   ])('%d is %s', (seconds, text) => {
     expect(formatTime(seconds)).toBe(text)
+  })
+})
+
+describe('a duration', () => {
+  it.each([
+    [0, '0 s'],
+    [59.9, '59 s'],
+    [60, '1 min 0 s'],
+    [3599, '59 min 59 s'],
+    [3600, '1 h 0 min'],
+    [36 * 3600, '36 h 0 min'],
+    [72 * 3600, '3 d 0 h'],
+    [2_261_649_600, '26,176 d 12 h'],
+  ])('of %d s is %s', (seconds, text) => {
+    expect(formatDuration(seconds)).toBe(text)
   })
 })

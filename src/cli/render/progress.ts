@@ -1,5 +1,5 @@
 import type { SingleBar } from 'cli-progress'
-import { formatBytes } from '../../bytes/figures.ts'
+import { formatBytes, formatDuration } from '../../bytes/figures.ts'
 import type { Io } from '../io.ts'
 
 /** Work shorter than this shows no bar. */
@@ -105,12 +105,7 @@ export function progressText(done: number, total: number | undefined, rate: numb
   // Who has read everything may still have to look at what came of it.
   if (total !== undefined && done >= total) return `${formatBytes(done)} read`
   const text = `${formatBytes(done)}, ${formatBytes(Math.round(rate))}/s`
-  return total === undefined || rate <= 0 ? text : `${text}, ${duration((total - done) / rate)} left`
-}
-
-function duration(seconds: number): string {
-  const whole = Math.ceil(seconds)
-  if (whole < 60) return `${whole} s`
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
+  return total === undefined || rate <= 0
+    ? text
+    : `${text}, ${formatDuration(Math.ceil((total - done) / rate))} left`
 }
