@@ -1,11 +1,10 @@
-import { INT64_MAX } from '../../bytes/decimal.ts'
+import { INT64_MAX, integerIn } from '../../bytes/decimal.ts'
 import { Slice } from '../../values/slice.ts'
 import { Argument } from '../argument.ts'
 import type { Call } from '../call.ts'
 import { type Cell, CellKind } from '../cells.ts'
 import type { Keyspace } from '../keyspace.ts'
 import { NOT_AN_INTEGER, Rejection, SYNTAX, WRONGTYPE } from '../rejection.ts'
-import { parseInt64 } from '../types/strings.ts'
 import type { Handlers } from './handler.ts'
 
 /**
@@ -39,10 +38,13 @@ const ZERO = new Uint8Array(1)
 function offsetAt(call: Call, i: number, bits: number): number | undefined {
   const argument = call.at(i)
   const counted = bits > 0 && argument.length > 0 && argument.bytes[argument.at] === 0x23
-  TEXT.set(argument.bytes, argument.at + (counted ? 1 : 0), argument.end)
-  const number = parseInt64(TEXT)
+  const number = integerIn(argument.bytes, argument.at + (counted ? 1 : 0), argument.end)
   if (number === undefined) return undefined
-  const offset = Number(counted ? BigInt.asIntN(64, number * BigInt(bits)) : number)
+  let offset = counted ? Number(number) * bits : Number(number)
+  // Servers count on in 64 bits.
+  if (counted && !Number.isSafeInteger(offset)) {
+    offset = Number(BigInt.asIntN(64, BigInt(number) * BigInt(bits)))
+  }
   return offset < 0 || offset >= MOST_BITS ? undefined : offset
 }
 
@@ -58,8 +60,8 @@ function typeAt(call: Call, i: number): FieldType | undefined {
   const { bytes, at, end } = call.at(i)
   const signed = bytes[at] === I
   if (at === end || (!signed && bytes[at] !== U)) return undefined
-  const size = parseInt64(TEXT.set(bytes, at + 1, end))
-  if (size === undefined || size < 1n || size > (signed ? 64n : 63n)) return undefined
+  const size = integerIn(bytes, at + 1, end)
+  if (size === undefined || size < 1 || size > (signed ? 64 : 63)) return undefined
   return { signed, bits: Number(size) }
 }
 
@@ -76,7 +78,8 @@ interface FieldChange extends FieldType {
   readonly overflow: Overflow
   /** Whether the operand is added to what is there. */
   readonly added: boolean
-  readonly operand: bigint
+  /** A bigint where numbers would not be exact: {@link isNarrow}. */
+  readonly operand: number | bigint
 }
 
 /** The changes that BITFIELD asks for. */
@@ -101,11 +104,71 @@ function changesOf(call: Call): FieldChange[] | Rejection {
     if (offset === undefined) return BAD_OFFSET
     i += 3
     if (isGet) continue
-    const operand = call.int64(i++)
+    let operand: number | bigint | undefined = call.number(i)
+    if (!isNarrow(type, added, operand)) operand = call.int64(i)
     if (operand === undefined) return NOT_AN_INTEGER
+    i++
     changes.push({ ...type, offset, overflow, added, operand })
   }
   return changes
+}
+
+/** Such fields, and what is added to them, are exact as numbers. */
+const MOST_NARROW_BITS = 48
+const MOST_NARROW = 2 ** 52
+
+/** Whether a change can be reckoned in numbers. @param operand NaN: it is none */
+function isNarrow({ signed, bits }: FieldType, added: boolean, operand: number): boolean {
+  // An operand below zero counts without a sign as what its 64 bits are.
+  return bits <= MOST_NARROW_BITS && Math.abs(operand) <= MOST_NARROW && (signed || added || operand >= 0)
+}
+
+/** The same as {@link fitted}, in numbers; NaN: it does not fit, and is not to be made to. */
+function fittedNarrow(value: number, { signed, bits, overflow }: FieldChange): number {
+  const all = 2 ** bits
+  const most = signed ? all / 2 - 1 : all - 1
+  const least = signed ? -all / 2 : 0
+  if (value >= least && value <= most) return value
+  if (overflow === Overflow.Fail) return Number.NaN
+  if (overflow === Overflow.Saturate) return value > most ? most : least
+  const rest = ((value % all) + all) % all
+  return rest > most ? rest - all : rest
+}
+
+/** The same as {@link change}, in numbers. */
+function changeNarrow(keyspace: Keyspace, cell: Cell, field: FieldChange, operand: number): void {
+  const { offset, bits, signed, added } = field
+  const first = Math.floor(offset / 8)
+  const last = Math.floor((offset + bits - 1) / 8)
+  const behind = (last + 1) * 8 - offset - bits
+  keyspace.strings.readRange(cell, first, last + 1, TEXT)
+  const { bytes, at } = TEXT
+  const count = last - first + 1
+  for (let i = 0; i < count; i++) FIELD[i] = bytes[at + i]
+  const inFirst = 0xff >>> (offset % 8)
+  let value = operand
+  if (added) {
+    let before = FIELD[0] & inFirst
+    if (count === 1) before >>>= behind
+    else {
+      for (let i = 1; i < count - 1; i++) before = before * 256 + FIELD[i]
+      before = before * (256 >>> behind) + (FIELD[count - 1] >>> behind)
+    }
+    if (signed && before >= 2 ** (bits - 1)) before -= 2 ** bits
+    value += before
+  }
+  value = fittedNarrow(value, field)
+  if (Number.isNaN(value)) return
+  let rest = value < 0 ? value + 2 ** bits : value
+  // From the last byte on; of the first and the last one, a part stays.
+  for (let i = count - 1; i >= 0; i--) {
+    const shift = i === count - 1 ? behind : 0
+    const size = 256 >>> shift
+    const mask = (i === 0 ? inFirst : 0xff) & (0xff << shift)
+    FIELD[i] = (FIELD[i] & ~mask) | (((rest % size) << shift) & mask)
+    rest = Math.floor(rest / size)
+  }
+  keyspace.strings.write(cell, first, PIECE.of(FIELD, 0, count))
 }
 
 /** The value as a field of this type; undefined: it does not fit, and is not to be made to. */
@@ -126,6 +189,10 @@ const FIELD = new Uint8Array(MOST_BYTES)
 
 function change(keyspace: Keyspace, cell: Cell, field: FieldChange): void {
   const { offset, bits, signed, added, operand } = field
+  if (typeof operand === 'number') {
+    changeNarrow(keyspace, cell, field, operand)
+    return
+  }
   const first = Math.floor(offset / 8)
   const last = Math.floor((offset + bits - 1) / 8)
   const behind = BigInt((last + 1) * 8 - offset - bits)

@@ -80,6 +80,66 @@ describe('BITFIELD that saturates', () => {
   })
 })
 
+describe('BITFIELD', () => {
+  const BITS = 512
+
+  /** What is changed in a string of {@link BITS} bits, reckoned in integers without end. */
+  function changed(
+    all: bigint,
+    signed: boolean,
+    bits: number,
+    at: number,
+    operation: string,
+    by: bigint,
+    how: string,
+  ) {
+    const size = BigInt(bits)
+    const behind = BigInt(BITS - at - bits)
+    const mask = (1n << size) - 1n
+    const there = (all >> behind) & mask
+    const before = signed ? BigInt.asIntN(bits, there) : there
+    const value = operation === 'SET' ? (signed ? by : BigInt.asUintN(64, by)) : before + by
+    const most = signed ? (1n << (size - 1n)) - 1n : mask
+    const least = signed ? -most - 1n : 0n
+    let result = value
+    if (value < least || value > most) {
+      if (how === 'FAIL') return all
+      if (how === 'SAT') result = value > most ? most : least
+    }
+    return (all & ~(mask << behind)) | (BigInt.asUintN(bits, result) << behind)
+  }
+
+  it('is exact for fields of every width, at every bit, whatever they do when they overflow', async () => {
+    const random = generator(11)
+    const commands: Command[] = [['SETRANGE', 'b', BITS / 8 - 1, Buffer.from([0])]]
+    let all = 0n
+    for (let i = 0; i < 6000; i++) {
+      const signed = random(2) === 0
+      const bits = 1 + random(signed ? 64 : 63)
+      const at = random(BITS - bits + 1)
+      const operation = random(2) === 0 ? 'SET' : 'INCRBY'
+      const how = ['WRAP', 'SAT', 'FAIL'][random(3)]
+      const size = BigInt(1 + random(54))
+      let by = BigInt(random(2 ** 30)) * BigInt(random(2 ** 30))
+      by = BigInt.asIntN(Number(size), by)
+      commands.push([
+        'BITFIELD',
+        'b',
+        'OVERFLOW',
+        how,
+        operation,
+        `${signed ? 'i' : 'u'}${bits}`,
+        at,
+        `${by}`,
+      ])
+      all = changed(all, signed, bits, at, operation, by, how)
+    }
+    const { get, rejected } = await carriedOut(...commands)
+    expect(rejected).toEqual([])
+    expect(get('b')?.toString('hex')).toBe(all.toString(16).padStart(BITS / 4, '0'))
+  })
+})
+
 describe('bits that are far out', () => {
   const FAR = 2 ** 32 - 1
 
