@@ -131,8 +131,8 @@ function fittedNarrow(value: number, { signed, bits, overflow }: FieldChange): n
   if (value >= least && value <= most) return value
   if (overflow === Overflow.Fail) return Number.NaN
   if (overflow === Overflow.Saturate) return value > most ? most : least
-  const rest = ((value % all) + all) % all
-  return rest > most ? rest - all : rest
+  // With or without a sign, it has the same bits.
+  return ((value % all) + all) % all
 }
 
 /** The same as {@link change}, in numbers. */
