@@ -11,7 +11,7 @@ import { argument } from './replaying.ts'
 
 const COUNT = 3000
 
-function valueOf(keyspace: Keyspace, cell: Cell): unknown {
+function emitted(keyspace: Keyspace, cell: Cell): unknown {
   const sink = new AnswerSink()
   keyspace.emit(cell, sink)
   return (sink.take() as { value: unknown }).value
@@ -38,7 +38,7 @@ it('finds keys, and goes from one to the next, on both sides of the 2^31st', () 
   const key = argument('')
   for (let cell = keyspace.nextKey((first - 1) | 0); cell !== 0; cell = keyspace.nextKey(cell)) {
     keyspace.key(cell, key)
-    found.set(Buffer.from(key.copy()).toString(), valueOf(keyspace, cell))
+    found.set(Buffer.from(key.copy()).toString(), emitted(keyspace, cell))
   }
   const expected = new Map<string, unknown>()
   for (let i = 0; i < COUNT; i++) {
@@ -58,8 +58,8 @@ it('keeps values on both sides of the 32nd GiB of memory', () => {
     keyspace.lists.pushBack(list, argument(name))
     keyspace.sets.add(set, argument(name))
   }
-  expect(valueOf(keyspace, list)).toEqual(names)
-  expect((valueOf(keyspace, set) as string[]).sort()).toEqual([...names].sort())
+  expect(emitted(keyspace, list)).toEqual(names)
+  expect((emitted(keyspace, set) as string[]).sort()).toEqual([...names].sort())
   keyspace.remove(list)
   keyspace.remove(set)
 })
