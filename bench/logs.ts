@@ -19,13 +19,22 @@ export function generator(seed: number): () => number {
 
 export type Emit = (...args: string[]) => void
 
-/** Writes a log of what is emitted, unless it is there. */
-export function write(path: string, produce: (emit: Emit) => void): string {
+/** When the logs with times begin, in Unix seconds. */
+export const FIRST_TIME = 1_700_000_000
+/** Commands of a second in them. */
+const A_SECOND = 20_000
+
+/**
+ * Writes a log of what is emitted, unless it is there.
+ * @param timed whether there is a `#TS:` each so many commands
+ */
+export function write(path: string, produce: (emit: Emit) => void, timed = false): string {
   if (existsSync(path)) return path
   mkdirSync(dirname(path), { recursive: true })
   const fd = openSync(`${path}.tmp`, 'w')
   let pieces: string[] = []
   let size = 0
+  let count = 0
   const flush = () => {
     writeSync(fd, Buffer.from(pieces.join(''), 'latin1'))
     pieces = []
@@ -33,6 +42,8 @@ export function write(path: string, produce: (emit: Emit) => void): string {
   }
   produce((...args) => {
     let record = `*${args.length}\r\n`
+    if (timed && count++ % A_SECOND === 0)
+      record = `#TS:${FIRST_TIME + Math.floor(count / A_SECOND)}\r\n${record}`
     for (const arg of args) record += `$${arg.length}\r\n${arg}\r\n`
     pieces.push(record)
     size += record.length
@@ -49,7 +60,16 @@ export const LETTERS = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123
 
 /** 6 million commands of mixed types, 40 to 150 bytes each. */
 export function smallLog(folder: string, commands = 6_000_000): string {
-  return write(join(folder, `small-${commands}.aof`), emit => {
+  return write(join(folder, `small-${commands}.aof`), mixed(commands))
+}
+
+/** The same with times: 300 seconds. */
+export function timedLog(folder: string, commands = 6_000_000): string {
+  return write(join(folder, `timed-${commands}.aof`), mixed(commands), true)
+}
+
+function mixed(commands: number): (emit: Emit) => void {
+  return emit => {
     const random = generator(1)
     const int = (n: number) => Math.floor(random() * n)
     const text = (low: number, high: number) => {
@@ -69,7 +89,7 @@ export function smallLog(folder: string, commands = 6_000_000): string {
       else if (kind < 0.96) emit('PEXPIREAT', `user:${int(500_000)}:name`, `${1_900_000_000_000 + int(1e9)}`)
       else emit('DEL', `user:${int(500_000)}:name`)
     }
-  })
+  }
 }
 
 /** 3 million `SET … PXAT` of 80 to 280 byte values: a session store. */

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { flatCosts } from './flat-cost.ts'
-import { largeLog, sessionLog, smallLog } from './logs.ts'
+import { FIRST_TIME, largeLog, sessionLog, smallLog, timedLog } from './logs.ts'
 import { aofkit, data, median, type Run, root, run, tool } from './processes.ts'
 import { makeRdb } from './rdb-data.ts'
 import { digestTime, loadTime, saveTime } from './server-times.ts'
@@ -34,6 +34,8 @@ interface Tool {
   time(path: string): Promise<number>
 }
 
+/** Of a log with times. */
+const MIDDLE = FIRST_TIME + 150
 const checkAof = checker('check-aof')
 const checkRdb = checker('check-rdb')
 const command =
@@ -63,6 +65,25 @@ const COMPARISONS: readonly Comparison[] = [
     ours: command('verify'),
     theirs: checkAof,
     reach: 0.8,
+    memory: 150,
+  },
+  {
+    name: 'rewind --list, 6 M commands of mixed types with times',
+    file: () => timedLog(data),
+    ours: path => [aofkit, 'rewind', path, '--list'],
+    theirs: checkAof,
+    reach: 4,
+    memory: 150,
+  },
+  {
+    name: 'rewind --to-time of the same log, into the middle: cut, copied, read back',
+    file: () => timedLog(data),
+    ours: path => [
+      ...[aofkit, 'rewind', path, '--to-time', `${MIDDLE}`],
+      ...['--output', join(data, 'rewound.aof'), '--force'],
+    ],
+    theirs: truncating(),
+    reach: 1,
     memory: 150,
   },
   {
@@ -143,6 +164,20 @@ function checker(name: string): Tool | undefined {
   return path === undefined
     ? undefined
     : { name: basename(path), time: async file => (await run(path, [file])).seconds }
+}
+
+/** The server's tool, which cuts a copy. */
+function truncating(): Tool | undefined {
+  const path = tool('check-aof')
+  if (path === undefined) return undefined
+  const copy = join(data, 'truncated.aof')
+  return {
+    name: `cp and ${basename(path)} --truncate-to-timestamp`,
+    async time(file) {
+      const { seconds } = await run('cp', [file, copy])
+      return seconds + (await run(path, ['--truncate-to-timestamp', `${MIDDLE}`, copy])).seconds
+    },
+  }
 }
 
 /** A server's SAVE of what it has loaded. */
