@@ -11,7 +11,7 @@ import type { KeptPartOpener, RewindPlan } from './rewind.ts'
 export interface DatabasePreview {
   /** Keys. */
   now: number
-  then: number
+  after: number
   /** Keys that are not there now, that would be gone, and that would have another value or expiry. */
   gained: number
   lost: number
@@ -24,7 +24,7 @@ export interface RewindPreview {
   /** By database, ascending. */
   readonly databases: ReadonlyMap<number, DatabasePreview>
   /** Libraries of functions. */
-  readonly functions: { readonly now: number; readonly then: number }
+  readonly functions: { readonly now: number; readonly after: number }
 }
 
 /** Names for each database and change. */
@@ -52,7 +52,7 @@ export async function previewRewind(
   let bytes = 0
   const now = await replayLog(input, { ...options, open }, progress)
   try {
-    preview.now(now)
+    preview.remember(now)
     bytes = now.bytes
   } finally {
     await now.close()
@@ -63,7 +63,7 @@ export async function previewRewind(
     progress && (done => progress(bytes + done)),
   )
   try {
-    return preview.then(then)
+    return preview.compare(then)
   } finally {
     await then.close()
   }
@@ -91,7 +91,7 @@ class Preview {
   readonly #words = new Int32Array(4)
   #functions = 0
 
-  now({ keyspace }: Replay): void {
+  remember({ keyspace }: Replay): void {
     this.#functions = keyspace.functions.size
     let number = 0
     for (let cell = keyspace.nextKey(0); cell !== 0; cell = keyspace.nextKey(cell)) {
@@ -103,13 +103,13 @@ class Preview {
     }
   }
 
-  then({ keyspace }: Replay): RewindPreview {
+  compare({ keyspace }: Replay): RewindPreview {
     const words = this.#words
     const kept = new Map<number, number>()
     for (let cell = keyspace.nextKey(0); cell !== 0; cell = keyspace.nextKey(cell)) {
       const db = this.#read(keyspace, cell)
       const database = this.#of(db)
-      database.then++
+      database.after++
       const slot = this.#table.find(words)
       if (slot < 0) {
         database.gained++
@@ -125,7 +125,7 @@ class Preview {
     this.#lostNames()
     return {
       databases: new Map([...this.#databases].sort(([a], [b]) => a - b)),
-      functions: { now: this.#functions, then: keyspace.functions.size },
+      functions: { now: this.#functions, after: keyspace.functions.size },
     }
   }
 
@@ -166,7 +166,7 @@ class Preview {
     if (database === undefined) {
       database = {
         now: 0,
-        then: 0,
+        after: 0,
         gained: 0,
         lost: 0,
         changed: 0,

@@ -4,12 +4,13 @@ import { inspect } from '../../src/cli/commands/inspect.ts'
 import { print } from '../../src/cli/commands/print.ts'
 import { repair } from '../../src/cli/commands/repair.ts'
 import { replay } from '../../src/cli/commands/replay.ts'
+import { rewind } from '../../src/cli/commands/rewind.ts'
 import { verify } from '../../src/cli/commands/verify.ts'
 import { type Arguments, defineCommand, type Given } from '../../src/cli/define.ts'
 import { Exit } from '../../src/cli/exit.ts'
 import { flag, logOptions, outputOptions, word } from '../../src/cli/options.ts'
 
-const COMMANDS = { inspect, print, repair, verify, replay, digest }
+const COMMANDS = { inspect, print, repair, rewind, verify, replay, digest }
 
 describe('defining a command', () => {
   it('leaves it as it is', async () => {
@@ -72,6 +73,7 @@ describe('the command line that is promised', () => {
       [
         'command',
         'key',
+        'history',
         'db',
         'from-offset',
         'to-offset',
@@ -107,6 +109,13 @@ describe('the command line that is promised', () => {
         'normalize',
       ],
     ],
+    [
+      'rewind',
+      [
+        ...['output', 'list', 'dry-run', 'to-time', 'to-offset', 'before', 'nth', 'without', 'only-key'],
+        ...['preview', 'force', 'allow-empty', 'skip-scripts'],
+      ],
+    ],
   ] as const)('%s has its options', (name, own) => {
     const common = ['databases', 'hll-sparse-max-bytes', 'allow-commands', 'as', 'as-of', 'json', 'progress']
     expect(Object.keys(COMMANDS[name].options).sort()).toEqual([...own, ...common].sort())
@@ -117,12 +126,15 @@ describe('the command line that is promised', () => {
       Object.entries(options).flatMap(([name, option]) => ('boolean' in option ? [name] : [])),
     )
     expect([...new Set(flags)].sort()).toEqual([
-      ...['allow-empty', 'backup', 'dry-run', 'dump', 'follow', 'force', 'full', 'ignore-opaque', 'in-place'],
+      ...['allow-empty', 'backup', 'dry-run', 'dump', 'follow', 'force', 'full', 'history', 'ignore-opaque'],
+      'in-place',
       ...[
         'json',
         'keep-later-parts',
+        'list',
         'load-truncated',
         'normalize',
+        'preview',
         'progress',
         'replay',
         'skip-scripts',

@@ -9,7 +9,9 @@ import { encode } from '../helpers/chunks.ts'
 import { type Called, call } from '../helpers/command.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
-const COMMANDS = ['inspect', 'print', 'verify', 'repair', 'replay', 'digest']
+const COMMANDS = ['inspect', 'print', 'verify', 'repair', 'rewind', 'replay', 'digest']
+/** What a command must be told, so that it does something and changes nothing. */
+const MODES: Readonly<Record<string, readonly string[]>> = { repair: ['--dry-run'], rewind: ['--list'] }
 const LOG = Buffer.concat([encode('SELECT', '0'), encode('SET', 'k', 'v')])
 
 /** A sound log under this name in a new folder; its path. */
@@ -261,8 +263,7 @@ describe('the exit status', () => {
     ])
       expect((await call(...args)).status, args[0]).toBe(1)
     for (const name of COMMANDS) {
-      const mode = name === 'repair' ? ['--dry-run'] : []
-      const { status, out, err } = await call(name, join(folder, 'missing'), ...mode)
+      const { status, out, err } = await call(name, join(folder, 'missing'), ...(MODES[name] ?? []))
       expect([status, out.toString()], name).toEqual([2, ''])
       expect(err).toMatch(/^aofkit: .*missing: no such file or folder\n/)
     }
@@ -338,8 +339,7 @@ describe('a call', () => {
     const folder = temporaryFolder()
     cpSync(resolve('fixtures/aof/redis-8.0-shop.aof'), join(folder, 'log'))
     const before = readFileSync(join(folder, 'log'))
-    for (const name of COMMANDS)
-      await call(name, join(folder, 'log'), ...(name === 'repair' ? ['--dry-run'] : []))
+    for (const name of COMMANDS) await call(name, join(folder, 'log'), ...(MODES[name] ?? []))
     expect(readFileSync(join(folder, 'log'))).toEqual(before)
   })
 })

@@ -11,12 +11,12 @@ import { folderOf, madeUpParts, type RewindJson } from './rewinding.ts'
 
 const SEED = Number(process.env.AOFKIT_SEED ?? 20240609)
 
-type Counts = { now: number; then: number; gained: number; lost: number; changed: number }
+type Counts = { now: number; after: number; gained: number; lost: number; changed: number }
 
 interface Json extends RewindJson {
   readonly preview: {
     readonly databases: Record<string, Counts & { examples: Record<'gained' | 'lost' | 'changed', string[]> }>
-    readonly functions: { now: number; then: number }
+    readonly functions: { now: number; after: number }
   }
 }
 
@@ -45,7 +45,7 @@ async function dump(path: string): Promise<Map<string, string>> {
 function compared(now: Map<string, string>, then: Map<string, string>): Record<string, Counts> {
   const databases: Record<string, Counts> = {}
   const of = (place: string) => {
-    databases[JSON.parse(place)[0]] ??= { now: 0, then: 0, gained: 0, lost: 0, changed: 0 }
+    databases[JSON.parse(place)[0]] ??= { now: 0, after: 0, gained: 0, lost: 0, changed: 0 }
     return databases[JSON.parse(place)[0]]
   }
   for (const place of now.keys()) {
@@ -53,7 +53,7 @@ function compared(now: Map<string, string>, then: Map<string, string>): Record<s
     if (!then.has(place)) of(place).lost++
   }
   for (const [place, value] of then) {
-    of(place).then++
+    of(place).after++
     if (!now.has(place)) of(place).gained++
     else if (now.get(place) !== value) of(place).changed++
   }
@@ -101,9 +101,9 @@ describe('the preview of a rewind', () => {
       `db  keys now  keys then  come back  are lost  change
  0         3          4          1         0       2
  2         1          0          0         1       0
-come back in 0: "a"
-change in 0: "b", "c"
-are lost in 2: "new\\n"
+come back in database 0: "a"
+change in database 0: "b", "c"
+are lost in database 2: "new\\n"
 `,
     )
   })

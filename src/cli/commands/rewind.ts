@@ -367,10 +367,10 @@ function previewJson({ databases, functions }: RewindPreview) {
 function previewText({ databases, functions }: RewindPreview, io: Io): string[] {
   const { style } = io
   const right = (title: string) => ({ title: style.dim(title), right: true })
-  const rows = [...databases].map(([db, { now, then, gained, lost, changed }]) => [
+  const rows = [...databases].map(([db, { now, after, gained, lost, changed }]) => [
     `${db}`,
     formatCount(now),
-    formatCount(then),
+    formatCount(after),
     formatCount(gained),
     formatCount(lost),
     formatCount(changed),
@@ -399,8 +399,8 @@ function previewText({ databases, functions }: RewindPreview, io: Io): string[] 
       lines.push(`${what} in database ${db}: ${keys.map(key => quoteBytes(key, SHOWN)).join(', ')}${more}`)
     }
   }
-  if (functions.now !== functions.then)
-    lines.push(`Libraries of functions: ${functions.now} now, ${functions.then} then.`)
+  if (functions.now !== functions.after)
+    lines.push(`Libraries of functions: ${functions.now} now, ${functions.after} then.`)
   return lines
 }
 
