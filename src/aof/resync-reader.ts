@@ -38,6 +38,8 @@ const PROBATION = 64 << 10
 const SUSPECT = 64 << 10
 /** Bytes behind a block that stands twice that are looked at for how the record before it goes on. */
 const JOINED = 256 << 10
+/** Line ends in a value of which the beginning is missing that are looked at. */
+const MOST_LINES = 16
 /** Sizes of what disks and file systems lose or write twice. */
 const BLOCKS = [4096, 512, 1024, 2048, 8192, 16384, 32768, 65536] as const
 /** Bytes that must be the same for a block to be compared as a whole. */
@@ -241,27 +243,29 @@ export class ResyncReader {
   }
 
   /**
-   * Whether a damage in the last record of a batch explains that none begins behind it: a count or length that was made
-   * smaller, or one that was made larger and ends by chance where a line ends.
+   * Whether a damage in the last record of a batch explains that none begins behind it, at `at`: a count or length that
+   * is wrong, or bytes that are missing, and the record ends by chance where a line does.
    */
   #isSuspect(batch: Batch, at: number): boolean {
-    const { bytes, end, ended } = this.#window
+    const { bytes, end } = this.#window
     const record = batch.record[batch.count - 1]
-    const last = batch.first[batch.count] - 1
-    // What stands there may be a record that is itself damaged.
-    if (batch.argc(batch.count - 1) === 0 || at - record > SUSPECT) return false
-    if (bytes[at] === DOLLAR) return true
-    for (let p = bytes.indexOf(CR, record); p >= 0 && p < at - 2; p = bytes.indexOf(CR, p + 1)) {
-      if (bytes[p + 1] !== LF || !isPrefix(bytes[p + 2])) continue
-      if (isInside(batch, p, last)) return true
+    if (batch.argc(batch.count - 1) === 0) return false
+    if (bytes[at] === STAR || bytes[at] === HASH) {
+      // What stands there may be a record that is itself damaged.
+      const last = batch.first[batch.count] - 1
+      if (at - record > SUSPECT) return false
+      for (let p = bytes.indexOf(CR, record); p >= 0 && p < at - 2; p = bytes.indexOf(CR, p + 1)) {
+        if (bytes[p + 1] === LF && isPrefix(bytes[p + 2]) && isInside(batch, p, last)) return true
+      }
+      return false
     }
-    if (bytes[at] === STAR || bytes[at] === HASH) return false
-    // Lengths of as many digits, behind which a record begins.
-    const start = batch.start[last]
-    const most = Math.min(start + 10 ** digitsOf(batch.length[last]) - 1, at + SUSPECT)
-    for (let p = bytes.indexOf(CR, at); p >= 0 && p <= most && p + 2 <= end; p = bytes.indexOf(CR, p + 1)) {
+    if (bytes[at] === DOLLAR) return true
+    // What is left of a value that ends as one does. Zeros up to the end, or noise, are something else.
+    let lines = MOST_LINES
+    for (let p = bytes.indexOf(CR, at); p >= 0 && p + 2 < end; p = bytes.indexOf(CR, p + 1)) {
       if (bytes[p + 1] !== LF) continue
-      if (p + 2 === end ? ended : this.#resync.begins(bytes, p + 2, end)) return true
+      if (isPrefix(bytes[p + 2])) return true
+      if (--lines === 0) break
     }
     return false
   }
