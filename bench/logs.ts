@@ -1,4 +1,13 @@
-import { closeSync, existsSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 
 /*
@@ -122,4 +131,21 @@ export function largeLog(folder: string, commands = 120_000): string {
       emit('SET', `page:${int(20_000)}`, LETTERS.slice(at, at + 4096 + int(12_289)))
     }
   })
+}
+
+/** The small log, with 1 to 40 bytes overwritten on each page of 4 KiB. */
+export function damagedLog(folder: string): string {
+  const path = join(folder, 'small-damaged.aof')
+  if (existsSync(path)) return path
+  copyFileSync(smallLog(folder), `${path}.tmp`)
+  const fd = openSync(`${path}.tmp`, 'r+')
+  const random = generator(4)
+  const { size } = statSync(`${path}.tmp`)
+  for (let page = 0; page + 4096 < size; page += 4096) {
+    const noise = Buffer.from(Array.from({ length: 1 + Math.floor(random() * 40) }, () => random() * 256))
+    writeSync(fd, noise, 0, noise.length, page + Math.floor(random() * 4000))
+  }
+  closeSync(fd)
+  renameSync(`${path}.tmp`, path)
+  return path
 }

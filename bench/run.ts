@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { flatCosts } from './flat-cost.ts'
-import { FIRST_TIME, largeLog, sessionLog, smallLog, timedLog } from './logs.ts'
+import { damagedLog, FIRST_TIME, largeLog, sessionLog, smallLog, timedLog } from './logs.ts'
 import { aofkit, data, median, type Run, root, run, tool } from './processes.ts'
 import { makeRdb } from './rdb-data.ts'
 import { digestTime, loadTime, saveTime } from './server-times.ts'
@@ -85,6 +85,17 @@ const COMPARISONS: readonly Comparison[] = [
     theirs: truncating(),
     reach: 1,
     memory: 150,
+  },
+  {
+    name: 'salvage, 6 M commands with a damage on every page (dry run)',
+    file: () => damagedLog(data),
+    ours: command('repair', '--salvage', '--dry-run'),
+    theirs: {
+      name: 'verify',
+      time: async path => (await run(process.execPath, [aofkit, 'verify', path])).seconds,
+    },
+    reach: 0.5,
+    memory: 200,
   },
   {
     name: 'replay, 6 M commands of mixed types, 40-150 bytes',

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { encode } from '../helpers/chunks.ts'
@@ -10,6 +11,7 @@ import { contentOf, expectWhole, MANIFEST, place, type RepairJson, stateOf } fro
 
 interface SalvageJson extends RepairJson {
   readonly commands: number
+  readonly keys: number
   readonly commandsDropped: number
   readonly gaps: number
   readonly keysAffected: readonly string[]
@@ -195,6 +197,26 @@ describe('repair --salvage', () => {
     const noise = join(folder, 'noise')
     writeFileSync(noise, 'no log')
     expect((await call('repair', noise, '--salvage', '--in-place')).err).toContain('no command and no key')
+  })
+
+  const fixtures = fileURLToPath(new URL('../../fixtures', import.meta.url))
+  const logs = ['corrupt', 'manifest'].flatMap(kind =>
+    readdirSync(join(fixtures, kind))
+      .filter(name => !name.endsWith('.expect.json'))
+      .map(name => `${kind}/${name}`),
+  )
+
+  it.each(logs)('makes of %s what servers load, or refuses it with a reason', async name => {
+    const out = join(temporaryFolder(), 'out')
+    const report = await salvage(join(fixtures, name), '--output', out)
+    if (report.status === 2) {
+      expect(report.err).toMatch(/^aofkit: /)
+      return
+    }
+    expect(report.status, report.err).toBe(0)
+    const { verdict, keys } = await callJson<{ verdict: string; keys: number }>('verify', out)
+    expect(['sound', 'damaged']).toContain(verdict)
+    expect(keys).toBe(report.keys)
   })
 
   it('does not go with --normalize, nor --after-gap without it', async () => {
