@@ -190,7 +190,7 @@ export class ResyncReader {
       }
       // The last one is given out when it is seen that something follows it.
       const last = batch.count > 0 ? batch.record[batch.count - 1] : from
-      const held = batch.count > 0 && window.end - last <= SUSPECT
+      const held = batch.count > 0 && window.end - last <= Math.min(SUSPECT, window.headroom)
       if (held) batch.count--
       if (batch.count > 0) {
         window.start = held ? last : to
