@@ -2,7 +2,7 @@ import type { Part } from '../aof/parts.ts'
 import { JobError } from '../bytes/errors.ts'
 import { FileSource, type SharedFile } from '../bytes/file-source.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
-import { LogReplay, NeedsBoth, type ReplayOptions } from './replay.ts'
+import { type HalfReport, LogReplay, NeedsBoth, type ReplayOptions } from './replay.ts'
 import type { TaskName } from './shard-tasks.ts'
 
 /*
@@ -19,6 +19,16 @@ export interface HalfJob {
   /** By part; undefined: all of it is read. */
   readonly ends: readonly (number | undefined)[]
   readonly options: Omit<ReplayOptions, 'ends' | 'open' | 'watch' | 'omit'>
+}
+
+/** The second half, wherever it is. */
+export interface Half {
+  /** What comes of reading the log, where that is under way from the start: NeedsBoth, when it could not go on. */
+  readonly ahead: Promise<HalfReport> | undefined
+  /** Reads the log, where it is not. */
+  run(): Promise<HalfReport>
+  task(name: TaskName, argument: unknown): Promise<unknown>
+  close(): Promise<void>
 }
 
 export interface TaskCall {

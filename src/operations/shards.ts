@@ -1,14 +1,12 @@
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
 import type { Finding } from '../aof/finding.ts'
 import { type Input, openPart, type Part } from '../aof/parts.ts'
-import { JobError } from '../bytes/errors.ts'
 import { FileSource } from '../bytes/file-source.ts'
 import type { Keyspace } from '../keyspace/keyspace.ts'
 import type { ServerName } from '../servers/servers.ts'
 import { type HalfReport, LogReplay, NeedsBoth, type ReplayOptions, replayLog } from './replay.ts'
-import { type Answer, type HalfJob, receiveError, secondHalf, type TaskCall } from './shard-messages.ts'
+import { type Half, type HalfJob, secondHalf } from './shard-messages.ts'
 import { runTask, type TaskArgument, type TaskName, type TaskResult } from './shard-tasks.ts'
 
 /*
@@ -72,21 +70,11 @@ export async function replayShards(
   return halves ?? new Shards(await replayLog(input, options, progress), undefined, [])
 }
 
-/** The second half, wherever it is. */
-interface Half {
-  /** What comes of reading the log, where that is under way from the start: NeedsBoth, when it could not go on. */
-  readonly ahead: Promise<HalfReport> | undefined
-  /** Reads the log, where it is not. */
-  run(): Promise<HalfReport>
-  task(name: TaskName, argument: unknown): Promise<unknown>
-  close(): Promise<void>
-}
-
 async function replayHalves(
   input: Input,
   options: ReplayOptions,
   progress: ((bytes: number) => void) | undefined,
-  { least = LEAST, thread = availableParallelism() > 1, worker = workerFile() }: Sharing,
+  { least = LEAST, thread = availableParallelism() > 1, worker }: Sharing,
 ): Promise<Shards | undefined> {
   // What another thread cannot be told.
   if (options.open !== undefined || options.watch !== undefined || options.omit !== undefined)
@@ -98,7 +86,8 @@ async function replayHalves(
   const job = jobOf(input, options, files)
   const open = async (part: Part) => files[input.parts.indexOf(part)]
   const first = new LogReplay(input, { ...options, open }, progress, 0)
-  const second = thread && worker !== undefined ? new ThreadHalf(worker, job) : new LocalHalf(job)
+  const runs = thread ? (worker ?? workerFile()) : undefined
+  const second = runs === undefined ? new LocalHalf(job) : await threadHalf(runs, job)
   let givenUp = false
   let late: HalfReport | undefined
   first.takeOthers = async () => {
@@ -276,6 +265,12 @@ class Shards implements ShardedReplay {
   }
 }
 
+// Loaded for those who need it: Node's own module of threads takes its time.
+async function threadHalf(worker: URL, job: HalfJob): Promise<Half> {
+  const { ThreadHalf } = await import('./shard-thread.ts')
+  return new ThreadHalf(worker, job)
+}
+
 /** In this thread, after the first half. */
 class LocalHalf implements Half {
   readonly ahead = undefined
@@ -297,84 +292,4 @@ class LocalHalf implements Half {
   close(): Promise<void> {
     return this.#replay.close()
   }
-}
-
-interface Waiting {
-  readonly resolve: (value: never) => void
-  readonly reject: (error: Error) => void
-}
-
-/**
- * MiB for objects that have just been made, of which a replay has few: by default there is room for 48, and all of it is
- * used before any is given back.
- */
-const YOUNG_MIB = 8
-
-class ThreadHalf implements Half {
-  readonly ahead: Promise<HalfReport>
-  readonly #worker: Worker
-  /** By number of the call. */
-  readonly #waiting = new Map<number, Waiting>()
-  #calls = 0
-  /** Why nothing more can be asked. */
-  #ended: Error | undefined
-
-  constructor(url: URL, workerData: HalfJob) {
-    this.#worker = new Worker(url, {
-      workerData,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
-    })
-    this.#worker.on('message', (answer: Answer) => this.#answer(answer))
-    this.#worker.on('error', error => this.#end(lost(error)))
-    this.#worker.on('exit', () => this.#end(lost(undefined)))
-    this.ahead = this.#wait(this.#calls++)
-  }
-
-  run(): Promise<HalfReport> {
-    return this.ahead
-  }
-
-  task(task: TaskName, argument: unknown): Promise<unknown> {
-    if (this.#ended !== undefined) return Promise.reject(this.#ended)
-    const call: TaskCall = { id: this.#calls++, task, argument }
-    const answer = this.#wait(call.id)
-    this.#worker.postMessage(call)
-    return answer
-  }
-
-  async close(): Promise<void> {
-    await this.#worker.terminate()
-  }
-
-  /** The process waits for the thread only as long as somebody waits for an answer. */
-  #wait<T>(id: number): Promise<T> {
-    this.#worker.ref()
-    return new Promise<T>((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject })
-    })
-  }
-
-  #answer(answer: Answer): void {
-    const waiting = this.#waiting.get(answer.id)
-    this.#waiting.delete(answer.id)
-    if (this.#waiting.size === 0) this.#worker.unref()
-    if ('error' in answer) waiting?.reject(receiveError(answer.error))
-    else waiting?.resolve(answer.value as never)
-  }
-
-  #end(error: Error): void {
-    this.#ended ??= error
-    for (const { reject } of this.#waiting.values()) reject(this.#ended)
-    this.#waiting.clear()
-  }
-}
-
-/** A thread has ended that was not asked to. */
-function lost(error: unknown): JobError {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code
-  if (code === 'ERR_WORKER_OUT_OF_MEMORY') {
-    return new JobError('memory.limit', 'the thread that replays half of the keys has run out of memory')
-  }
-  const why = error instanceof Error ? `: ${error.message}` : ''
-  return new JobError('replay.thread', `the thread that replays half of the keys has ended${why}`)
 }

@@ -290,17 +290,12 @@ describe('a log that is replayed in halves', () => {
     const line = (time: number) => Buffer.from(`#TS:${time}\r\n`)
     const times = commands(...KEYS.map(([, key], i) => ['EXPIRE', key, `${i}`]))
     const spanning = commands(['RENAME', 's1', 'a'], ['RENAME', 's2', 'b'], ['RENAME', 's3', 'c'])
-    const log = Buffer.concat([
-      commands(...KEYS),
-      times.subarray(0, 0),
-      line(1000),
-      times,
-      line(2000),
-      commands(...AFTER),
-    ])
+    const log = Buffer.concat([commands(...KEYS), line(1000), times, line(2000), commands(...AFTER)])
     expect(await expectSame(log)).toBe(2)
     expect(await expectSame(Buffer.concat([commands(...KEYS), times]))).toBe(2)
-    expect(await expectSame(Buffer.concat([commands(...KEYS), times, log, spanning, times]))).toBe(1)
+    const unknownFirst = Buffer.concat([commands(...KEYS), times, line(1000), commands(...AFTER)])
+    expect(await expectSame(unknownFirst)).toBe(2)
+    expect(await expectSame(Buffer.concat([unknownFirst, spanning, times]))).toBe(1)
     expect(await expectSame(Buffer.concat([log, spanning]), { ...OPTIONS, asOf: 5000 })).toBe(1)
   })
 
@@ -427,17 +422,17 @@ describe('the thread of the second half', () => {
       message: expect.stringContaining('EVAL: a script'),
       hint: expect.stringContaining('--skip-scripts'),
     })
-    const asked = await failing(commands(...KEYS, ['JSON.SET', 'j1', '$', '1'], ['JSON.SET', 'j2', '$', '1']))
-    for (const name of ['j1', 'j2'])
-      expect(
-        await told(place(temporaryFolder(), commands(['JSON.SET', name, '$', '1'])), THREADS),
-      ).toBeDefined()
-    await expect(digestShards(asked, 'redis-8.0', false)).rejects.toMatchObject({
-      name: 'JobError',
-      code: 'digest.opaque',
-      hint: expect.stringContaining('--ignore-opaque'),
-    })
-    await asked.close()
+    // Of so many keys some are in the second half.
+    for (const key of ['j1', 'j2', 'j3', 'j4', 'j5', 'j6']) {
+      const replay = await failing(commands(...KEYS, ['JSON.SET', key, '$', '1']))
+      await expect(digestShards(replay, 'redis-8.0', false)).rejects.toMatchObject({
+        name: 'JobError',
+        code: 'digest.opaque',
+        message: expect.stringContaining(`the key "${key}"`),
+        hint: expect.stringContaining('--ignore-opaque'),
+      })
+      await replay.close()
+    }
   })
 
   it('is told of when it dies, before the log is read and after', async () => {
