@@ -452,5 +452,15 @@ describe('the thread of the second half', () => {
     expect(await failing(log, new URL('file:///nowhere/worker.mjs'))).toMatchObject(thread)
     const memory = 'throw Object.assign(new Error(), { code: "ERR_WORKER_OUT_OF_MEMORY" })'
     expect(await failing(log, worker(memory))).toMatchObject({ name: 'JobError', code: 'memory.limit' })
+    const report = `{ commands: 0, rejected: 0, found: { listed: [], kinds: new Map() }, clockMissed: false, keys: 0, ends: [${log.length}] }`
+    const dyingLate = worker(
+      `import { parentPort } from 'node:worker_threads'
+      parentPort.postMessage({ id: 0, value: ${report} })
+      parentPort.on('message', () => process.exit(3))`,
+    )
+    const replay = await failing(log, dyingLate)
+    await expect(replay.each('summary', {})).rejects.toMatchObject(thread)
+    await expect(replay.each('summary', {})).rejects.toMatchObject(thread)
+    await replay.close()
   })
 })
