@@ -1,10 +1,19 @@
-import { existsSync, statSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, join } from 'node:path'
 import { flatCosts } from './flat-cost.ts'
 import { damagedLog, FIRST_TIME, largeLog, sessionLog, smallLog, timedLog } from './logs.ts'
 import { aofkit, data, median, type Run, root, run, tool } from './processes.ts'
 import { makeRdb } from './rdb-data.ts'
-import { digestTime, loadTime, saveTime } from './server-times.ts'
+import { digestTime, loadTime, rewriteTime, saveTime } from './server-times.ts'
 
 /*
  * Whole processes on the same file, in turn: aofkit and the tool that the server brings, or a command of the server when
@@ -22,6 +31,8 @@ interface Comparison {
   readonly file: () => Promise<string> | string
   /** Words for `node`, before the path. */
   readonly ours: (path: string) => readonly string[]
+  /** Done before each of ours. */
+  readonly clean?: () => void
   readonly theirs: Tool | undefined
   /** How many times as fast we want to be, and the most memory in MB. */
   readonly reach: number
@@ -121,6 +132,19 @@ const COMPARISONS: readonly Comparison[] = [
     reach: 1,
     memory: 170,
   },
+  ...(
+    [
+      ['6 M commands of mixed types, 40-150 bytes', () => smallLog(data), 2.5, 210],
+      ['3 M SET … PXAT of 80-280 bytes', () => sessionLog(data), 3, 170],
+      ['120 k SET of 4-16 KiB', () => largeLog(data), 1.5, 170],
+      ['RDB base of 1.2 M keys with a tail of 1 MB', () => baseWithTail(), 3, 300],
+    ] as const
+  ).map(([name, file, reach, memory]) => ({
+    ...{ name: `compact, ${name}`, file, reach, memory },
+    ours: (path: string) => [aofkit, 'compact', path, '--output', join(data, 'compacted')],
+    clean: () => rmSync(join(data, 'compacted'), { recursive: true, force: true }),
+    theirs: rewriting(),
+  })),
   {
     name: 'inspect of an RDB, 1.2 M keys: walk and checksum',
     file: keysRdb,
@@ -207,6 +231,38 @@ function loading(): Tool | undefined {
     : { name: `loading by ${basename(path)}`, time: file => loadTime(file, path) }
 }
 
+/** The same, and its BGREWRITEAOF. */
+function rewriting(): Tool | undefined {
+  const path = tool('server', ['valkey-9.1', 'redis-8.0', 'redis-7.0'])
+  return path === undefined
+    ? undefined
+    : {
+        name: `loading and BGREWRITEAOF by ${basename(path)}`,
+        time: async file => (await rewriteTime(file, path)).seconds,
+      }
+}
+
+/** The RDB of {@link keysRdb} as a base, and a megabyte of commands behind it. */
+async function baseWithTail(): Promise<string> {
+  const folder = join(data, 'base-with-tail')
+  if (existsSync(folder)) return folder
+  const base = await keysRdb()
+  const commands = readFileSync(smallLog(data)).subarray(0, 1 << 20)
+  const unfinished = `${folder}.tmp`
+  mkdirSync(unfinished, { recursive: true })
+  copyFileSync(base, join(unfinished, 'appendonly.aof.1.base.rdb'))
+  writeFileSync(
+    join(unfinished, 'appendonly.aof.1.incr.aof'),
+    commands.subarray(0, commands.lastIndexOf('\r\n*') + 2),
+  )
+  writeFileSync(
+    join(unfinished, 'appendonly.aof.manifest'),
+    'file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n',
+  )
+  renameSync(unfinished, folder)
+  return folder
+}
+
 /** A server's DEBUG DIGEST of what it has loaded. */
 function digesting(): Tool | undefined {
   const path = tool('server')
@@ -223,13 +279,14 @@ const chosen = COMPARISONS.filter(({ name }) => words.length === 0 || words.some
 process.stdout.write(
   `${process.version}; medians of ${PAIRS} pairs of whole processes, after one of each that does not count\n\n`,
 )
-for (const { name, file, ours, theirs, reach, memory } of chosen) {
+for (const { name, file, ours, clean, theirs, reach, memory } of chosen) {
   const path = await file()
   const size = statSync(path).size / 1e6
   process.stdout.write(`${name} (${size.toFixed(0)} MB)\n`)
   const mine: Run[] = []
   const others: number[] = []
   for (let pair = 0; pair <= PAIRS; pair++) {
+    clean?.()
     const one = await run(process.execPath, ours(path))
     const other = await theirs?.time(path)
     if (pair === 0) continue

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { copyFile, mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,16 +35,55 @@ export async function loadWork(path: string, serverBinary: string): Promise<numb
 
 /** Seconds that the server at `serverBinary` takes to load the log at `path`, which has commands only. */
 export async function loadTime(path: string, serverBinary: string): Promise<number> {
+  return (await loadedLog(path, serverBinary, async load => ({ load }))).load
+}
+
+/** What a server takes that loads a log and rewrites it. */
+export interface Rewrite {
+  /** From its start to the end of the rewrite. */
+  readonly seconds: number
+  /** Of the base that it writes. */
+  readonly bytes: number
+}
+
+/** Seconds that the server takes to load the log, a file of commands or the folder of a multi-part one, and to rewrite it. */
+export function rewriteTime(path: string, serverBinary: string): Promise<Rewrite> {
+  return loadedLog(path, serverBinary, async (load, folder, socketPath, output) => {
+    const socket = connect(socketPath)
+    const started = performance.now()
+    socket.write('BGREWRITEAOF\r\n')
+    const [reply] = await once(socket, 'data')
+    socket.destroy()
+    if (!String(reply).startsWith('+')) throw new Error(String(reply))
+    while (!REWRITTEN.test(output())) await new Promise(resolve => setTimeout(resolve, 5))
+    const seconds = load + (performance.now() - started) / 1000
+    const parts = join(folder, 'appendonlydir')
+    const base = (await readdir(parts)).find(name => name.endsWith('.base.rdb'))
+    return { seconds, bytes: (await stat(join(parts, base as string))).size }
+  })
+}
+
+async function loadedLog<T>(
+  path: string,
+  serverBinary: string,
+  work: (load: number, folder: string, socket: string, output: () => string) => Promise<T>,
+): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'aofkit-bench-'))
   try {
     const parts = join(folder, 'appendonlydir')
+    const socket = join(folder, 'socket')
     await mkdir(parts)
-    await symlink(path, join(parts, 'appendonly.aof.1.incr.aof'))
-    await writeFile(join(parts, 'appendonly.aof.manifest'), 'file appendonly.aof.1.incr.aof seq 1 type i\n')
+    if ((await stat(path)).isDirectory()) {
+      // A copy: it writes there.
+      for (const name of await readdir(path)) await copyFile(join(path, name), join(parts, name))
+    } else {
+      await symlink(path, join(parts, 'appendonly.aof.1.incr.aof'))
+      await writeFile(join(parts, 'appendonly.aof.manifest'), 'file appendonly.aof.1.incr.aof seq 1 type i\n')
+    }
     const server = spawn(
       serverBinary,
       [
-        ...['--port', '0', '--unixsocket', join(folder, 'socket'), '--dir', folder, '--save', ''],
+        ...['--port', '0', '--unixsocket', socket, '--dir', folder, '--save', ''],
         ...['--appendonly', 'yes', '--appendfsync', 'no', '--auto-aof-rewrite-percentage', '0'],
       ],
       { stdio: ['ignore', 'pipe', 'inherit'] },
@@ -54,11 +93,13 @@ export async function loadTime(path: string, serverBinary: string): Promise<numb
       server.stdout.setEncoding('utf8').on('data', text => {
         log += text
       })
-      while (!LOADED_LOG.test(log)) {
+      while (!READY.test(log)) {
         if (server.exitCode !== null) throw new Error(log)
         await new Promise(resolve => setTimeout(resolve, 20))
       }
-      return Number(LOADED_LOG.exec(log)?.[1])
+      let load = 0
+      for (const [, seconds] of log.matchAll(LOADED_PART)) load += Number(seconds)
+      return await work(load, folder, socket, () => log)
     } finally {
       const gone = server.exitCode === null ? once(server, 'exit') : undefined
       server.kill('SIGKILL')
@@ -120,4 +161,7 @@ async function loaded<T>(
 }
 
 const LOADED = /DB loaded from disk: ([\d.]+)/
-const LOADED_LOG = /DB loaded from append only file: ([\d.]+)/
+const READY = /Ready to accept connections/
+/** Of the base; the last of them is of all. */
+const LOADED_PART = /DB loaded from append only file: ([\d.]+)/g
+const REWRITTEN = /Background AOF rewrite finished successfully/
