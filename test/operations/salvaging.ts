@@ -122,7 +122,8 @@ export async function salvageDamaged(
     const from = offsetOf(offset)
     if (from < 0) continue
     const to = offsetOf(end - 1) + 1
-    if (same === undefined && starts.has(from) && (ends.has(to) || to === damaged.length)) unseen++
+    if (same === undefined && starts.has(from) && (ends.has(to) || starts.has(to) || to === damaged.length))
+      unseen++
     else
       invented.push(
         `${same === undefined ? 'new' : `again ${same[0]}`} at ${from}: ${JSON.stringify(text.slice(0, 200))}`,

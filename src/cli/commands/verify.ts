@@ -246,11 +246,21 @@ const NOT_FOUND: ReadonlySet<string> = new Set(['manifest.missing', 'manifest.mi
 function nextStep(path: string, report: VerifyReport, options: string): string | undefined {
   const quoted = `${quoteForShell(path)}${options}`
   if (report.verdict === 'sound') return undefined
+  const salvage =
+    path === '-'
+      ? `aofkit repair -${options} --salvage --output FILE, with the same input`
+      : `aofkit repair ${quoted} --salvage --dry-run`
   if (hasError(report, 'rdb.')) {
-    return report.keys > 0 ? `aofkit print ${quoted} lists the keys that can still be read` : undefined
+    if (report.keys === 0) return undefined
+    return report.verdict === 'corrupt'
+      ? salvage
+      : `aofkit print ${quoted} lists the keys that can still be read`
   }
-  if (hasError(report, 'manifest.')) return `correct that, then aofkit verify ${quoted}`
+  if (hasError(report, 'manifest.')) {
+    return hasError(report, 'manifest.misnamed') ? `correct that, then aofkit verify ${quoted}` : salvage
+  }
   if (report.verdict === 'damaged') return `aofkit repair ${quoted} --normalize --dry-run`
+  if (report.behind !== undefined) return salvage
   // Nothing before the damage: a cut is no help.
   if (keptByCut(report) === 0) return undefined
   if (path === '-') return `aofkit repair -${options} --output FILE, with the same input`
