@@ -453,7 +453,14 @@ export class ResyncReader {
         if (few.record[i] > to) return true
       }
       // A record that goes on behind what is there goes on behind the value.
-      if (scanner.stop !== Stop.Full) return scanner.stop === Stop.More && next < to && limit > to
+      if (scanner.stop === Stop.More) return next < to && limit > to
+      if (scanner.stop === Stop.Error) {
+        // Another damage: what stands behind it in the value tells as much.
+        const again = this.#resync.find(bytes, next + 1, limit, final)
+        if (again < 0 || again >= to) return false
+        at = again
+        continue
+      }
       at = next
     }
   }

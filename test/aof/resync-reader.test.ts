@@ -123,6 +123,19 @@ describe('records that are read behind damage', () => {
     }
   })
 
+  it('are found behind a length that claims too much, also when another damage stands in what it claims', async () => {
+    const log = concat(
+      some(9),
+      '*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$9000\r\nvalue\r\n',
+      some(50, 9),
+      '*?\r\n',
+      some(500, 59),
+    )
+    const { gaps, records } = await read(log)
+    expect(gaps.length).toBe(2)
+    expect(records.length).toBe(559)
+  })
+
   it('behind large blocks of zeros and noise are found', async () => {
     const random = generator(7)
     const noise = Buffer.from(Array.from({ length: 1 << 20 }, () => random() * 256))
