@@ -21,7 +21,8 @@ import { digestTime, loadTime, rewriteTime, saveTime } from './server-times.ts'
  *
  *     npm run bench [-- NAME ...]      the comparisons below, or those whose name contains a word
  *
- * Servers are those of AOFKIT_SERVERS (DIR/bin/redis-8.0-server, …), else of the PATH.
+ * Servers are those of AOFKIT_SERVERS (DIR/bin/redis-8.0-server, …), else of the PATH. The hot paths of replay alone:
+ * hot-paths.ts.
  */
 
 const PAIRS = 7

@@ -42,10 +42,10 @@ const UNITS_OF_CLASS = Int32Array.from(SIZES, size => size / UNIT)
 const BLOCKS_OF_CLASS = Int32Array.from(SIZES, size => Math.floor(PAGE / size))
 
 /** A byte of blocks that {@link Memory.touch} is told of, which means nothing: to be written to. */
-export const TOUCHED = 2
+const TOUCHED = 2
 /** Words of a line of a processor's cache. */
 const LINE = 16
-/** Lines of a block that are looked at, its last one not counted: more are not needed at once, or the next ones come by themselves. */
+/** Lines of a block that are looked at, its last one not counted. */
 const MOST_LINES = 8
 
 /** Bytes behind a segment that may be looked at, and mean nothing: four at a time are read at its end, too. */
@@ -138,8 +138,8 @@ export class Memory {
   }
 
   /**
-   * Writes to, and looks at, the beginnings of so many blocks, and where those end that say in their first two bytes
-   * how many are used: so that they are near when they are asked for. The result means nothing.
+   * Writes to the beginnings of so many blocks, and looks at what is used of them, which their first two bytes say: so
+   * that it is near when it is asked for. Of these blocks the third byte must mean nothing, as the result does.
    */
   touch(refs: Int32Array, count: number): number {
     const { bytes, words } = this

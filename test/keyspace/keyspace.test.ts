@@ -1,9 +1,10 @@
 import { expect, it } from 'vitest'
 import { CellKind } from '../../src/keyspace/cells.ts'
+import { hashOf } from '../../src/keyspace/hash.ts'
 import { Keyspace } from '../../src/keyspace/keyspace.ts'
 import { NO_EXPIRY } from '../../src/values/elements.ts'
 import { Slice } from '../../src/values/slice.ts'
-import { argument, generator, textOf } from './replaying.ts'
+import { answersOf, argument, generator, textOf } from './replaying.ts'
 
 function put(keyspace: Keyspace, key: string, value: string): void {
   const cell = keyspace.open(argument(key), CellKind.String)
@@ -120,4 +121,41 @@ it('copies every kind of value, so that neither changes with the other', () => {
   }
   keyspace.settle()
   expect(keyspace.size).toBe(0)
+})
+
+it('leaves as they are the values that it looks at ahead, small and large, and finds their keys', () => {
+  const keyspace = new Keyspace({ databases: 16, server: 'valkey-9.1' })
+  const keys: string[] = []
+  for (const count of [1, 5, 60, 600]) {
+    const values = Array.from({ length: count }, (_, i) => argument(`value ${i}`))
+    const open = (key: string, kind: CellKind) => {
+      keys.push(key)
+      return keyspace.open(argument(key), kind)
+    }
+    const set = open(`set ${count}`, CellKind.Set)
+    const list = open(`list ${count}`, CellKind.List)
+    const hash = open(`hash ${count}`, CellKind.Hash)
+    const zset = open(`zset ${count}`, CellKind.Zset)
+    for (const [i, value] of values.entries()) {
+      keyspace.sets.add(set, value)
+      keyspace.lists.pushBack(list, value)
+      keyspace.hashes.set(hash, value, value)
+      keyspace.zsets.set(zset, value, i)
+    }
+    keyspace.strings.set(open(`string ${count}`, CellKind.String), argument('x'.repeat(count)))
+  }
+  keyspace.settle()
+  const before = answersOf(keyspace)
+  const bytes = new Uint8Array(Buffer.from(`${keys.join('')}....`))
+  const start = new Int32Array(keys.length)
+  for (let i = 1; i < keys.length; i++) start[i] = start[i - 1] + keys[i - 1].length
+  const length = Int32Array.from(keys, key => key.length)
+  const hashes = Int32Array.from(keys, (_, i) => hashOf(bytes, start[i], start[i] + length[i]))
+  keyspace.prefetch(new DataView(bytes.buffer), hashes, start, length, keys.length)
+  for (const [place, key] of keys.entries()) {
+    const near = argument(key)
+    near.place = place
+    expect(keyspace.find(near)).toBe(keyspace.find(argument(key)))
+  }
+  expect(answersOf(keyspace)).toEqual(before)
 })
