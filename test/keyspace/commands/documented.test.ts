@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { SERVERS } from '../../../src/servers/servers.ts'
 import { encodeCommand } from '../../helpers/servers.ts'
 import type { Answer, FieldAnswer } from '../../rdb/answers.ts'
 import { answersOf, replay } from '../replaying.ts'
@@ -37,16 +38,20 @@ function fieldOf([name, value, time]: FieldAnswer): string {
 describe.each(Object.keys(DOCUMENTED))('the keyspace after commands for %s', family => {
   it.each(DOCUMENTED[family])(
     'is what is documented: $commands',
-    async ({ commands, keys, refused = [], servers }) => {
+    async ({ commands, keys, refused = [], servers = SERVERS }) => {
       const log = Buffer.concat(commands.map(command => encodeCommand(argumentsOf(command))))
-      const server = servers?.at(-1) ?? 'valkey-9.1'
-      const { keyspace, rejected } = await replay(log, { server })
-      const found = answersOf(keyspace).map(answer => [
-        `${answer.db > 0 ? `${answer.db}:` : ''}${answer.key}`,
-        shown(answer),
-      ])
-      expect(Object.fromEntries(found)).toEqual(keys)
-      expect(rejected.map((text, i) => text.slice(0, refused[i]?.length ?? 99))).toEqual(refused)
+      for (const server of servers) {
+        const { keyspace, rejected } = await replay(log, { server })
+        const found = answersOf(keyspace).map(answer => [
+          `${answer.db > 0 ? `${answer.db}:` : ''}${answer.key}`,
+          shown(answer),
+        ])
+        expect(Object.fromEntries(found), server).toEqual(keys)
+        expect(
+          rejected.map((text, i) => text.slice(0, refused[i]?.length ?? 99)),
+          server,
+        ).toEqual(refused)
+      }
     },
   )
 })
