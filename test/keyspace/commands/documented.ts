@@ -462,6 +462,8 @@ export const DOCUMENTED: Readonly<Record<string, readonly Documented[]>> = {
         'MOVE a 1',
         'MOVE a 0',
         'MOVE no 1',
+        'MOVE a 99',
+        'SWAPDB 0 99',
         'SELECT 1',
         'SET b 3',
         'SWAPDB 0 1',
@@ -470,7 +472,12 @@ export const DOCUMENTED: Readonly<Record<string, readonly Documented[]>> = {
         'SET d 5',
       ],
       keys: { a: '1', b: '3', '1:a': '2', '1:c': '4', '1:d': '5' },
-      refused: ['move: ERR source and destination', 'select: ERR DB index'],
+      refused: [
+        'move: ERR source and destination',
+        'move: ERR DB index',
+        'swapdb: ERR',
+        'select: ERR DB index',
+      ],
     },
     {
       commands: [
