@@ -1,4 +1,5 @@
 import { describe, expect, expectTypeOf, it } from 'vitest'
+import { compact } from '../../src/cli/commands/compact.ts'
 import { digest } from '../../src/cli/commands/digest.ts'
 import { inspect } from '../../src/cli/commands/inspect.ts'
 import { print } from '../../src/cli/commands/print.ts'
@@ -10,7 +11,7 @@ import { type Arguments, defineCommand, type Given } from '../../src/cli/define.
 import { Exit } from '../../src/cli/exit.ts'
 import { flag, logOptions, outputOptions, word } from '../../src/cli/options.ts'
 
-const COMMANDS = { inspect, print, repair, rewind, verify, replay, digest }
+const COMMANDS = { inspect, print, repair, rewind, verify, replay, digest, compact }
 
 describe('defining a command', () => {
   it('leaves it as it is', async () => {
@@ -107,6 +108,15 @@ describe('the command line that is promised', () => {
         'allow-empty',
         'max-loss',
         'normalize',
+        'salvage',
+        'after-gap',
+      ],
+    ],
+    [
+      'compact',
+      [
+        ...['output', 'in-place', 'layout', 'preamble', 'compress', 'target', 'if-growth', 'min-size'],
+        ...['drop-expired', 'verify', 'backup', 'force', 'load-truncated', 'skip-scripts'],
       ],
     ],
     [
@@ -126,19 +136,27 @@ describe('the command line that is promised', () => {
       Object.entries(options).flatMap(([name, option]) => ('boolean' in option ? [name] : [])),
     )
     expect([...new Set(flags)].sort()).toEqual([
-      ...['allow-empty', 'backup', 'dry-run', 'dump', 'follow', 'force', 'full', 'history', 'ignore-opaque'],
-      'in-place',
+      ...['allow-empty', 'backup', 'compress', 'drop-expired', 'dry-run', 'dump', 'follow', 'force'],
       ...[
+        'full',
+        'history',
+        'ignore-opaque',
+        'in-place',
         'json',
         'keep-later-parts',
         'list',
         'load-truncated',
+      ],
+      ...[
         'normalize',
+        'preamble',
         'preview',
         'progress',
         'replay',
+        'salvage',
         'skip-scripts',
         'strict',
+        'verify',
       ],
     ])
   })

@@ -9,9 +9,13 @@ import { encode } from '../helpers/chunks.ts'
 import { type Called, call } from '../helpers/command.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
-const COMMANDS = ['inspect', 'print', 'verify', 'repair', 'rewind', 'replay', 'digest']
+const COMMANDS = ['inspect', 'print', 'verify', 'repair', 'rewind', 'replay', 'digest', 'compact']
 /** What a command must be told, so that it does something and changes nothing. */
-const MODES: Readonly<Record<string, readonly string[]>> = { repair: ['--dry-run'], rewind: ['--list'] }
+const MODES: Readonly<Record<string, readonly string[]>> = {
+  repair: ['--dry-run'],
+  rewind: ['--list'],
+  compact: ['--output', '/nonexistent/folder/result'],
+}
 const LOG = Buffer.concat([encode('SELECT', '0'), encode('SET', 'k', 'v')])
 
 /** A sound log under this name in a new folder; its path. */

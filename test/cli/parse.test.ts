@@ -23,7 +23,7 @@ describe('a call that is refused says what is wrong with it', () => {
     [['VERIFY', path], 'no command "VERIFY"; did you mean verify?', ''],
     [['restore', path], 'no command "restore"', ''],
     [['\x1b[2J', path], 'no command "\\x1b[2J"', ''],
-    [[], 'which command: inspect, print, verify, repair, rewind, replay, digest?', ''],
+    [[], 'which command: inspect, print, verify, repair, rewind, replay, digest, compact?', ''],
     [['verify'], 'verify needs a PATH', 'verify '],
     [['verify', ''], 'the path is empty', 'verify '],
     [['verify', 'a', 'b\n'], 'verify takes one PATH, not 2: "a", "b\\n"', 'verify '],
@@ -68,7 +68,7 @@ describe('a command', () => {
     expect({ status, err }).toEqual({ status: 2, err: 'aofkit: help: no such file or folder\n' })
   })
 
-  it.each(['inspect', 'print', 'verify', 'repair', 'rewind', 'replay', 'digest'])(
+  it.each(['inspect', 'print', 'verify', 'repair', 'rewind', 'replay', 'digest', 'compact'])(
     '%s shows its own options first',
     async name => {
       const headings = [...(await call(name, '--help')).out.toString().matchAll(/^(\w+):$/gm)].map(
