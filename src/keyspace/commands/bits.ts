@@ -48,69 +48,80 @@ function offsetAt(call: Call, i: number, bits: number): number | undefined {
   return offset < 0 || offset >= MOST_BITS ? undefined : offset
 }
 
-interface FieldType {
-  readonly signed: boolean
-  readonly bits: number
-}
-
 const U = 0x75
 const I = 0x69
 
-function typeAt(call: Call, i: number): FieldType | undefined {
-  const { bytes, at, end } = call.at(i)
-  const signed = bytes[at] === I
-  if (at === end || (!signed && bytes[at] !== U)) return undefined
-  const size = integerIn(bytes, at + 1, end)
-  if (size === undefined || size < 1 || size > (signed ? 64 : 63)) return undefined
-  return { signed, bits: Number(size) }
-}
-
 const Overflow = { Wrap: 0, Saturate: 1, Fail: 2 } as const
 type Overflow = (typeof Overflow)[keyof typeof Overflow]
-const OVERFLOWS: Readonly<Record<string, Overflow>> = {
-  WRAP: Overflow.Wrap,
-  SAT: Overflow.Saturate,
-  FAIL: Overflow.Fail,
-}
 
-interface FieldChange extends FieldType {
-  readonly offset: number
-  readonly overflow: Overflow
+/** What BITFIELD does to a field; of those that one command has, the objects are used again by the next one. */
+class FieldChange {
+  signed = false
+  bits = 0
+  offset = 0
+  overflow: Overflow = Overflow.Wrap
   /** Whether the operand is added to what is there. */
-  readonly added: boolean
+  added = false
   /** A bigint where numbers would not be exact: {@link isNarrow}. */
-  readonly operand: number | bigint
+  operand: number | bigint = 0
+}
+const CHANGES: FieldChange[] = []
+/** More of them are not kept. */
+const MOST_KEPT = 64
+
+/** Makes argument `i` the field's type; false when it is none. */
+function readType(call: Call, i: number, field: FieldChange): boolean {
+  const { bytes, at, end } = call.at(i)
+  const signed = bytes[at] === I
+  if (at === end || (!signed && bytes[at] !== U)) return false
+  const size = integerIn(bytes, at + 1, end)
+  if (size === undefined || size < 1 || size > (signed ? 64 : 63)) return false
+  field.signed = signed
+  field.bits = Number(size)
+  return true
 }
 
-/** The changes that BITFIELD asks for. */
-function changesOf(call: Call): FieldChange[] | Rejection {
-  const changes: FieldChange[] = []
+function overflowAt(call: Call, i: number): Overflow | undefined {
+  if (call.is(i, 'WRAP')) return Overflow.Wrap
+  if (call.is(i, 'SAT')) return Overflow.Saturate
+  return call.is(i, 'FAIL') ? Overflow.Fail : undefined
+}
+
+/** Reads the changes that BITFIELD asks for into {@link CHANGES}: how many they are. */
+function readChanges(call: Call): number | Rejection {
+  let count = 0
   let overflow: Overflow = Overflow.Wrap
+  if (CHANGES.length > MOST_KEPT) CHANGES.length = MOST_KEPT
   for (let i = 2; i < call.argc; ) {
     const left = call.argc - i - 1
     const isGet = call.is(i, 'GET')
     const added = call.is(i, 'INCRBY')
     if (call.is(i, 'OVERFLOW') && left >= 1) {
-      const given = OVERFLOWS[call.word(i + 1)]
+      const given = overflowAt(call, i + 1)
       if (given === undefined) return BAD_OVERFLOW
       overflow = given
       i += 2
       continue
     }
     if (isGet ? left < 2 : !(added || call.is(i, 'SET')) || left < 3) return SYNTAX
-    const type = typeAt(call, i + 1)
-    if (type === undefined) return BAD_TYPE
-    const offset = offsetAt(call, i + 2, type.bits)
+    if (count === CHANGES.length) CHANGES.push(new FieldChange())
+    const field = CHANGES[count]
+    if (!readType(call, i + 1, field)) return BAD_TYPE
+    const offset = offsetAt(call, i + 2, field.bits)
     if (offset === undefined) return BAD_OFFSET
     i += 3
     if (isGet) continue
-    let operand: number | bigint | undefined = call.number(i)
-    if (!isNarrow(type, added, operand)) operand = call.int64(i)
+    field.offset = offset
+    field.overflow = overflow
+    field.added = added
+    const number = call.number(i)
+    const operand = isNarrow(field, number) ? number : call.int64(i)
     if (operand === undefined) return NOT_AN_INTEGER
+    field.operand = operand
     i++
-    changes.push({ ...type, offset, overflow, added, operand })
+    count++
   }
-  return changes
+  return count
 }
 
 /** Such fields, and what is added to them, are exact as numbers. */
@@ -118,7 +129,7 @@ const MOST_NARROW_BITS = 48
 const MOST_NARROW = 2 ** 52
 
 /** Whether a change can be reckoned in numbers. @param operand NaN: it is none */
-function isNarrow({ signed, bits }: FieldType, added: boolean, operand: number): boolean {
+function isNarrow({ signed, bits, added }: FieldChange, operand: number): boolean {
   // An operand below zero counts without a sign as what its 64 bits are.
   return bits <= MOST_NARROW_BITS && Math.abs(operand) <= MOST_NARROW && (signed || added || operand >= 0)
 }
@@ -366,17 +377,17 @@ export const BITS: Handlers = {
   },
 
   bitfield(call, keyspace) {
-    const changes = changesOf(call)
+    const changes = readChanges(call)
     if (changes instanceof Rejection) return changes
-    if (changes.length === 0) {
+    if (changes === 0) {
       const cell = keyspace.find(call.at(1))
       return cell !== 0 && keyspace.kind(cell) !== CellKind.String ? WRONGTYPE : undefined
     }
     let end = 0
-    for (const { offset, bits } of changes) end = Math.max(end, offset + bits)
+    for (let i = 0; i < changes; i++) end = Math.max(end, CHANGES[i].offset + CHANGES[i].bits)
     const cell = stringOf(call, keyspace, Math.ceil(end / 8))
     if (cell === 0) return WRONGTYPE
-    for (const field of changes) change(keyspace, cell, field)
+    for (let i = 0; i < changes; i++) change(keyspace, cell, CHANGES[i])
   },
 
   bitop(call, keyspace) {
