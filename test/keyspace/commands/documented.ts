@@ -517,11 +517,11 @@ export const DOCUMENTED: Readonly<Record<string, readonly Documented[]>> = {
       commands: [
         'RPUSH l 3 10 2',
         'SORT l STORE up',
-        'SORT l DESC LIMIT 0 2 STORE down',
+        'SORT l DESC LIMIT 1 2 STORE down',
         'SORT l ALPHA STORE words',
         'SORT no STORE l',
       ],
-      keys: { up: '[2 3 10]', down: '[10 3]', words: '[10 2 3]' },
+      keys: { up: '[2 3 10]', down: '[3 2]', words: '[10 2 3]' },
     },
     {
       commands: [
