@@ -20,8 +20,8 @@ const TOUCHED = 15
 const MOST_PER_BUCKET = 5
 const SPLITS_PER_KEY = 2
 const SMALLEST_BITS = 10
-/** From the start: 16 MiB, for 1.3 million keys. */
-const LARGEST_BITS = 18
+/** From the start: 8 MiB, for 655 thousand keys. */
+const LARGEST_BITS = 17
 
 const BUCKET_BITS = 4
 const SEGMENT_BITS = 16
