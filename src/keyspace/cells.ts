@@ -30,7 +30,7 @@ export type CellKind = (typeof CellKind)[keyof typeof CellKind]
  *     5-8    the value, as its kind and form have it; of an encoded one, where it stands (encoded.ts)
  *     9-15   the key, up to 28 bytes; of a longer one its length (9) and its text (10)
  *
- * 100 million keys: 6.4 GB of cells, 1.3 to 2.3 GB of table (key-table.ts); 382 segments.
+ * 100 million keys: 6.4 GB of cells, 1.1 to 2.2 GB of table (key-table.ts); 382 segments.
  */
 export const Word = { Hash: 0, Space: 1, Meta: 2, ExpiryLow: 3, ExpiryHigh: 4, Value: 5, Key: 9 } as const
 
