@@ -69,6 +69,7 @@ describe('the fixtures', () => {
 
 /** Codes that no file in a folder can show, and where they are tested instead. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
+  'input.changed': 'test/keyspace/encoded.test.ts, test/operations/compact.test.ts: while it is read',
   'input.closed': 'a mistake of the caller',
   'input.folder': 'test/bytes/source.test.ts',
   'input.kind': 'test/bytes/source.test.ts',

@@ -122,6 +122,8 @@ export class CommandKeyWriter implements KeyWriter {
     }
     this.#rebuild = new RebuildCommands(command => this.#output.command(command), {
       known,
+      // HSETEX: Valkey 9.0, Redis 8.0.
+      setWithExpiry: target.fieldExpiry === 'valkey' || target.vectorSets,
       payload: value =>
         target.family === undefined || target.family !== modules
           ? known.refuse('the value of a module')
