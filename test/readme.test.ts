@@ -5,8 +5,15 @@ import { afterAll, expect, it } from 'vitest'
 import { FIXTURES } from '../fixtures/all.ts'
 import { call } from './helpers/command.ts'
 
-/** Calls in the README's blocks of `console`, in a copy of the fixtures, and what is shown behind them. */
-const SHOWN = [...readFileSync('README.md', 'utf8').matchAll(/```console\n(.*?)```/gs)].flatMap(([, block]) =>
+const BLOCKS = [...readFileSync('README.md', 'utf8').matchAll(/```console\n(.*?)```/gs)].map(
+  ([, block]) => block,
+)
+
+/**
+ * Calls in the README's blocks of `console`, in a copy of the fixtures, and what is shown behind them. Blocks in which
+ * others are called as well tell what was done with a server and its log.
+ */
+const SHOWN = BLOCKS.filter(block => !/^\$ (?!aofkit )/m.test(block)).flatMap(block =>
   block
     .split(/^\$ aofkit /m)
     .slice(1)
