@@ -68,7 +68,8 @@ async function serverSays(loaded: Loaded) {
 /** What we say of a log; in halves (`least` 0) the same as of the whole. */
 async function weSay(path: string, server: Server, least: number) {
   const options = { ...OPTIONS, as: server.name }
-  const replay = await replayShards(await resolveInput(path), options, undefined, { least, thread: false })
+  const sharing = { least, longestRecord: Number.POSITIVE_INFINITY, thread: false }
+  const replay = await replayShards(await resolveInput(path), options, undefined, sharing)
   try {
     const { digest } = await digestShards(replay, server.name, true)
     return {

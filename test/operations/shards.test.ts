@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -29,8 +29,8 @@ import { type Log, MANIFEST, place } from './repairing.ts'
 
 const WORKER = bundleWorker()
 const WHOLE: Sharing = { least: Number.POSITIVE_INFINITY }
-const HALVES: Sharing = { least: 0, thread: false }
-const THREADS: Sharing = { least: 0, thread: true, worker: WORKER }
+const HALVES: Sharing = { least: 0, longestRecord: Number.POSITIVE_INFINITY, thread: false }
+const THREADS: Sharing = { ...HALVES, thread: true, worker: WORKER }
 
 const OPTIONS: ReplayOptions = { databases: 16, allowCommands: ['own.cmd'] }
 
@@ -400,9 +400,12 @@ describe('a log that is replayed in halves', () => {
     expect(parts).toHaveLength(1)
   })
 
-  it('is whole where it is small, compressed, or not in a file', async () => {
+  it('is whole where it is small, compressed, or not in a file, and where its records are long', async () => {
     const path = place(temporaryFolder(), commands(...KEYS))
     expect((await told(path, { ...HALVES, least: 1e6 })).shards).toBe(1)
+    const bytes = statSync(path).size / KEYS.length
+    expect((await told(path, { ...HALVES, longestRecord: bytes - 1 })).shards).toBe(1)
+    expect((await told(path, { ...HALVES, longestRecord: bytes + 1 })).shards).toBe(2)
     const input = await resolveInput(path)
     const open = async () => FileSource.open(path)
     const replay = await replayShards(input, { ...OPTIONS, open }, undefined, HALVES)
