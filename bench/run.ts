@@ -2,6 +2,7 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -244,6 +245,12 @@ function rewriting(servers = ['valkey-9.1', 'redis-8.0', 'redis-7.0']): Tool | u
       }
 }
 
+/** Bytes of a log, a file or the folder of its parts. */
+function sizeOf(path: string): number {
+  if (!statSync(path).isDirectory()) return statSync(path).size
+  return readdirSync(path).reduce((sum, name) => sum + statSync(join(path, name)).size, 0)
+}
+
 /** The RDB of {@link keysRdb} as a base, and a megabyte of commands behind it. */
 async function baseWithTail(): Promise<string> {
   const folder = join(data, 'base-with-tail')
@@ -283,7 +290,7 @@ process.stdout.write(
 )
 for (const { name, file, ours, clean, theirs, reach, memory } of chosen) {
   const path = await file()
-  const size = statSync(path).size / 1e6
+  const size = sizeOf(path) / 1e6
   process.stdout.write(`${name} (${size.toFixed(0)} MB)\n`)
   const mine: Run[] = []
   const others: number[] = []
