@@ -48,7 +48,7 @@ export interface RebuiltKeys {
   /** When it expires, before the value's `end`. Milliseconds since 1970. */
   expires(atMs: bigint): void
   /** A library of functions. */
-  library(source: Slice): void
+  functions(source: Slice): void
 }
 
 /** Of whom no command says when he was seen. */
@@ -230,7 +230,7 @@ export class RebuildReader {
   #function(): void {
     this.#check(this.#argc === 3 && this.#is(1, 'LOAD'))
     this.#endKey()
-    this.#keys.library(this.#slice(2, this.#one))
+    this.#keys.functions(this.#slice(2, this.#one))
   }
 
   #pexpireat(): void {

@@ -14,6 +14,8 @@ import { sameBytes } from './same-bytes.ts'
 /** Looks at an end that is torn before it is taken to be one, and the time between them. */
 const LOOKS = 10
 const BETWEEN_MS = 50
+/** In the place of a command's id, which is negative for one that is not known. */
+const ANNOTATION = -2
 
 /** What was appended to a log while it was read. */
 export interface CarriedOver {
@@ -102,7 +104,7 @@ async function wholeCommands(
   let waiting = 0
   let open = false
   const ended = (offset: number, id: number) => {
-    waiting++
+    if (id !== ANNOTATION) waiting++
     if (id === ids.multi) open = true
     if (id === ids.exec) open = false
     if (open) return
@@ -120,7 +122,7 @@ async function wholeCommands(
           const annotation = batch.argc(i) === 0
           ended(
             batch.base + batch.record[i + 1],
-            annotation ? -1 : table.lookup(batch.bytes, batch.start[a], batch.length[a]),
+            annotation ? ANNOTATION : table.lookup(batch.bytes, batch.start[a], batch.length[a]),
           )
         }
       },

@@ -176,7 +176,7 @@ class OutputCheck implements PartVisitor {
         this.#expireAtMs = atMs
         this.#fingerprint.expires(atMs)
       },
-      library: source => this.#fingerprint.library(source),
+      functions: source => this.#fingerprint.functions(source),
     })
   }
 
@@ -285,7 +285,7 @@ class OutputCheck implements PartVisitor {
   #addLibrary(record: Uint8Array | undefined, offset: number): void {
     if (record === undefined) throw this.#differs(offset, TOO_LONG)
     this.#formatted(() => librarySource(record, offset, this.#library))
-    this.#fingerprint.library(this.#library)
+    this.#fingerprint.functions(this.#library)
   }
 
   /** Before another database, or the end: servers make room for as many keys as are announced. */

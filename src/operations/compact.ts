@@ -1,8 +1,9 @@
 import type { Finding } from '../aof/finding.ts'
-import type { Input } from '../aof/parts.ts'
+import type { Input, Part } from '../aof/parts.ts'
 import { JobError } from '../bytes/errors.ts'
 import { escapeName, quoteForShell } from '../bytes/escape.ts'
-import type { FileStamp } from '../bytes/sink.ts'
+import { writersOf } from '../bytes/open-files.ts'
+import { type FileStamp, stampOf } from '../bytes/sink.ts'
 import type { Cell } from '../keyspace/cells.ts'
 import { type Keyspace, KIND_NAMES } from '../keyspace/keyspace.ts'
 import { writePayload } from '../rdb/payload.ts'
@@ -108,7 +109,10 @@ export async function compactLog(
   try {
     const replay = await replayLog(input, { ...options, watch: batch => space.watch(batch) }, progress)
     try {
-      refuseUnsound(input, replay, options)
+      // What a server is writing may end anywhere: whether it is torn shows when its end has come.
+      const { part } = replay.reached ?? {}
+      const growing = to.output !== undefined && part !== undefined && (await isGrowing(part))
+      if (!(growing && replay.torn)) refuseUnsound(input, replay, options)
       return await new Compaction(input, options, layout, replay, files, space, stamps).run()
     } finally {
       await replay.close()
@@ -149,13 +153,14 @@ class Compaction {
     const { keyspace } = replay
     if (options.dropExpired) refuseWithoutClock(keyspace)
     this.#opaque = new OpaqueRecords(keyspace)
-    const expired = options.dropExpired ? new Set<Cell>() : undefined
-    this.#order = new KeyOrder(keyspace, cell => {
-      if (expired !== undefined && isExpired(keyspace, cell)) expired.add(cell)
-      else return this.#opaque.hasValue(cell)
-      return false
-    })
-    this.#expired = expired?.size ?? 0
+    const opaque = this.#opaque
+    this.#order = new KeyOrder(
+      keyspace,
+      options.dropExpired
+        ? cell => opaque.hasValue(cell) && (opaque.hasCommands(cell) || !isExpired(keyspace, cell))
+        : cell => opaque.hasValue(cell),
+    )
+    this.#expired = keyspace.size - this.#order.size - opaque.withoutValue
   }
 
   async run(): Promise<CompactReport> {
@@ -168,6 +173,7 @@ class Compaction {
     const carried = inPlace
       ? undefined
       : await carryOver(this.#input, this.#replay, this.#stamps, table, tail)
+    if (carried === undefined) refuseUnsound(this.#input, this.#replay, this.#options)
     const before = { bytes, commands: this.#replay.commands, keys: keyspace.size }
     const after = {
       bytes: base === tail ? base.size : base.size + tail.size,
@@ -200,6 +206,7 @@ class Compaction {
         if (!(error instanceof JobError) || error.code !== 'rdb.target') throw error
         reason ??= error
         await this.#files.base.restart()
+        this.#space.restart()
       }
     }
     throw reason
@@ -217,7 +224,7 @@ class Compaction {
       const library = new Slice()
       for (const [, source] of keyspace.functions.entries()) {
         writer.function(library.set(source))
-        fingerprint?.library(library)
+        fingerprint?.functions(library)
       }
       let keys = 0
       const watcher = fingerprint && this.#watcher(target, fingerprint)
@@ -271,7 +278,6 @@ class Compaction {
   async #writeOpaque({ fingerprint: ofKeys }: WrittenBase): Promise<WrittenTail> {
     const { base, tail } = this.#files
     const fingerprint = base === tail ? ofKeys : ofKeys && new KeyspaceFingerprint()
-    const from = tail.size
     const slice = new Slice()
     let commands = 0
     await this.#opaque.records(async record => {
@@ -279,7 +285,7 @@ class Compaction {
       fingerprint?.unkeyed(slice.set(record))
       await tail.write(record)
     })
-    return { commands, fingerprint, from }
+    return { commands, fingerprint }
   }
 
   /** Reads what was written back from the disk: it must be what it was meant to be. */
@@ -311,11 +317,10 @@ interface WrittenBase {
   readonly end: number
 }
 
-/** Commands behind the keys, from an offset on. */
+/** Commands behind the keys. */
 interface WrittenTail {
   readonly commands: number
   readonly fingerprint: KeyspaceFingerprint | undefined
-  readonly from: number
 }
 
 class Bits {
@@ -379,6 +384,12 @@ const HIGHEST: readonly TargetName[] = ['redis-8.0', 'valkey-9.1']
 const MODULE = 7
 /** Keys between two looks at the fingerprint: a difference is placed among so many. */
 const CHECKED_TOGETHER = 4096
+
+/** Whether a process writes to a part, or has done so since it was opened. */
+async function isGrowing({ path, size }: Part): Promise<boolean> {
+  if (size === undefined || path === '-') return false
+  return (await stampOf(path)).size > BigInt(size) || (await writersOf(path)).pids.length > 0
+}
 
 function refuseWithoutClock(keyspace: Keyspace): void {
   if (keyspace.hasClock) return

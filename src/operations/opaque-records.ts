@@ -31,6 +31,8 @@ export class OpaqueRecords {
   readonly #records: readonly KeptRecord[]
   /** Keys that nothing is known of but their commands: they have no value to write. */
   readonly #bare = new Set<Cell>()
+  /** Keys with commands. */
+  readonly #changed = new Set<Cell>()
   /** Keys with commands that expire. */
   readonly #expiring: Cell[] = []
 
@@ -51,6 +53,7 @@ export class OpaqueRecords {
       if (keyspace.kind(cell) !== CellKind.Module) continue
       const count = opaques.commands(cell)
       if (count === 0) continue
+      this.#changed.add(cell)
       for (let i = 0; i < count; i++) {
         const { position, ...place } = opaques.command(cell, i)
         keep(place).keys.push({ cell, position })
@@ -64,6 +67,15 @@ export class OpaqueRecords {
 
   get count(): number {
     return this.#records.length
+  }
+
+  /** Keys that have no value. */
+  get withoutValue(): number {
+    return this.#bare.size
+  }
+
+  hasCommands(cell: Cell): boolean {
+    return this.#changed.has(cell)
   }
 
   /** Whether the key has a value besides its commands. */

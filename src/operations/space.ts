@@ -26,7 +26,7 @@ export class Space {
   /** Not always the same in a row: logs repeat themselves. */
   readonly #sampled: number
   readonly #before = new Counts()
-  readonly #after = new Counts()
+  #after = new Counts()
   #skip = 0
   #state = 1
 
@@ -50,6 +50,11 @@ export class Space {
   /** A key takes so many bytes of the result. */
   wrote({ bytes, at, end }: Slice, size: number): void {
     this.#after.add(bytes, at, end, size)
+  }
+
+  /** Nothing was written yet. */
+  restart(): void {
+    this.#after = new Counts()
   }
 
   /** The prefixes of which most is gone, those of which nothing is left out. */

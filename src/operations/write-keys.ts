@@ -134,11 +134,13 @@ export async function writeKeys(
       } else {
         const mayExpire = keyspace.kind(cell) === CellKind.Hash && mayHaveExpiries(keyspace, copies)
         const sink = writer.entry(head, mayExpire ? undefined : false)
-        if (watcher === undefined) keyspace.emit(cell, sink)
-        else {
-          const kind = KIND_NAMES[keyspace.kind(cell)] as Kind
-          keyspace.emit(cell, both.of(watcher.key(db, head.key, kind, head.expireAtMs), sink))
-        }
+        const kind = keyspace.kind(cell)
+        const name = KIND_NAMES[kind] as Kind
+        const taker =
+          watcher === undefined ? sink : both.of(watcher.key(db, head.key, name, head.expireAtMs), sink)
+        keyspace.emit(cell, taker)
+        // The value as it was before the commands, which follow behind the keys.
+        if (kind === CellKind.Module && keyspace.opaques.commands(cell) > 0) taker.end()
       }
       wrote(head.key, writer.size - before, copied)
       if (drainage.due) await drainage.flush()

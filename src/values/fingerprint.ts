@@ -174,7 +174,7 @@ export class KeyspaceFingerprint implements ElementSink {
   }
 
   /** A library of functions, by its source. */
-  library(source: Slice): void {
+  functions(source: Slice): void {
     const leaf = this.#leaf
     leaf.begin()
     leaf.head(Tag.Library, source.length)

@@ -55,7 +55,7 @@ async function fingerprintOf(base: Uint8Array): Promise<string> {
   const commands = new RebuildReader({
     key: (db, key, kind) => fingerprint.key(db, key, kind, NO_EXPIRY),
     expires: atMs => fingerprint.expires(atMs),
-    library: source => fingerprint.library(source),
+    functions: source => fingerprint.functions(source),
   })
   const library = new Slice()
   const { error } = await scanPart(
@@ -65,7 +65,7 @@ async function fingerprintOf(base: Uint8Array): Promise<string> {
         entries.event(event)
         if (event.kind !== 'function') return
         librarySource(event.bytes as Uint8Array, event.offset, library)
-        fingerprint.library(library)
+        fingerprint.functions(library)
       },
       records: batch => commands.records(batch),
       long: record => commands.long(record, base.subarray(record.offset, record.end)),

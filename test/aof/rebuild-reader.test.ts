@@ -19,7 +19,7 @@ function into(fingerprint: KeyspaceFingerprint): RebuiltKeys {
   return {
     key: (db, key, kind) => fingerprint.key(db, key, kind, NO_EXPIRY),
     expires: atMs => fingerprint.expires(atMs),
-    library: source => fingerprint.library(source),
+    functions: source => fingerprint.functions(source),
   }
 }
 
@@ -309,7 +309,7 @@ describe('reading the commands that rebuild keys', () => {
 
   it('gives libraries of functions', async () => {
     const fingerprint = new KeyspaceFingerprint()
-    fingerprint.library(slice('source'))
+    fingerprint.functions(slice('source'))
     expect(await fingerprintOf(log('FUNCTION LOAD source'))).toBe(fingerprint.hex())
   })
 })

@@ -126,7 +126,7 @@ async function written(
 ): Promise<WrittenOutput & { checkpoints: Checkpoint[] }> {
   const fingerprint = new KeyspaceFingerprint()
   const rebuildable = new RebuildableElements(fingerprint)
-  for (const source of libraries) fingerprint.library(slice(source))
+  for (const source of libraries) fingerprint.functions(slice(source))
   for (const record of aux) fingerprint.unkeyed(slice(record.toString('latin1')))
   const places = from === undefined ? new Map() : await placesIn(from.file)
   const checkpoints: Checkpoint[] = []

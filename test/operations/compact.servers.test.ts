@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { resolveInput } from '../../src/aof/parts.ts'
 import { type CompactOptions, type CompactReport, compactLog } from '../../src/operations/compact.ts'
@@ -18,6 +19,11 @@ const LONG = process.env.AOFKIT_LONG !== undefined
 const FIRST_SEED = Number(process.env.AOFKIT_SEED ?? 815)
 const SEEDS = Array.from({ length: LONG ? 12 : 1 }, (_, i) => FIRST_SEED + i)
 
+const OPTIONS: CompactOptions = {
+  ...{ databases: 16, allowCommands: [], as: undefined, preamble: true, compress: true },
+  ...{ dropExpired: false, verify: true, loadTruncated: false },
+}
+
 async function compacted(
   log: Log,
   server: Server,
@@ -29,11 +35,7 @@ async function compacted(
   const output = `${folder}-compacted`
   const report = await compactLog(
     await resolveInput(folder),
-    {
-      ...{ databases: 16, allowCommands: [], as: server.name, preamble: true, compress: true },
-      ...{ dropExpired: false, verify: true, loadTruncated: false },
-      ...options,
-    },
+    { ...OPTIONS, as: server.name, ...options },
     { output, force: false, backup: true },
   )
   return { result: readParts(output), report }
@@ -75,6 +77,39 @@ describe.each(foundServers())('%s', server => {
 })
 
 const found = foundServers()
+
+describe.each(found.filter(({ name }) => name === 'redis-8.0'))('%s', server => {
+  it('has vector sets that were changed since their base, as they are there and by their commands', async () => {
+    const add = (n: number) => ['VADD', 'vectors', 'VALUES', '2', String(n), '1', `element ${n}`]
+    const folder = await server.run(async client => {
+      for (let n = 0; n < 20; n++) await client.query(...add(n))
+      await client.query('BGREWRITEAOF')
+      for (let look = 0; ; look++) {
+        const info = String(await client.query('INFO', 'persistence'))
+        if (/aof_rewrite_in_progress:0/.test(info) && /aof_rewrite_scheduled:0/.test(info)) break
+        expect(look).toBeLessThan(1000)
+        await wait(10)
+      }
+      for (let n = 20; n < 30; n++) await client.query(...add(n))
+      await client.query('VREM', 'vectors', 'element 3')
+    })
+    const output = join(temporaryFolder(), 'compacted')
+    const input = await resolveInput(folder)
+    const report = await compactLog(
+      input,
+      { ...OPTIONS, as: undefined },
+      { output, force: false, backup: true },
+    )
+    expect(report).toMatchObject({ target: 'redis-8.0', verified: true, after: { keys: 1, commands: 11 } })
+    const loaded = await server.load(filesOf(readParts(output)), { truncated: 'no' })
+    try {
+      expect(loaded.errors).toEqual([])
+      expect(await loaded.query('VCARD', 'vectors')).toBe(29)
+    } finally {
+      await loaded.stop()
+    }
+  })
+})
 
 describe('a log compacted for all', () => {
   it.each([true, false])(

@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process'
 import {
   appendFileSync,
+  closeSync,
   mkdirSync,
+  openSync,
   readFileSync,
   statSync,
   symlinkSync,
@@ -199,6 +202,33 @@ describe('compactLog', () => {
       ).toBe(true)
       const dump = (await call('replay', `${path}.out`, '--dump', '--db', '9')).out.toString()
       expect(dump).toContain('"key":"late","type":"string","value":"3"')
+    }
+  })
+
+  it('takes a log that ends in an open transaction while it grows, and refuses one that does not', async context => {
+    if (process.platform !== 'linux') context.skip('only Linux tells who has a file open')
+    const path = file(Buffer.concat([LOG, logOf(['MULTI'], ['SET', 'late', '1'])]))
+    await expect(compact(path)).rejects.toMatchObject({ code: 'compact.unsound' })
+    // A server has it open.
+    const descriptor = openSync(path, 'a')
+    const server = spawn('sleep', ['60'], { stdio: [descriptor, 'ignore', 'ignore'] })
+    try {
+      let rest = logOf(['EXEC'])
+      vi.spyOn(Sink.prototype, 'reread').mockImplementation(function (this: Sink) {
+        appendFileSync(path, rest)
+        rest = Buffer.alloc(0)
+        return REREAD.call(this)
+      })
+      const { carried } = await compact(path)
+      expect(carried).toEqual({ part: 'log', from: LOG.length, to: statSync(path).size, commands: 3 })
+      // It does not come to an end.
+      appendFileSync(path, logOf(['MULTI']))
+      await expect(compact(path, {}, { output: `${path}.two` })).rejects.toMatchObject({
+        code: 'compact.unsound',
+      })
+    } finally {
+      server.kill()
+      closeSync(descriptor)
     }
   })
 

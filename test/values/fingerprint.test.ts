@@ -359,7 +359,7 @@ describe('the fingerprint of a keyspace', () => {
   })
 
   it('covers libraries of functions and what belongs to no key, in its order', () => {
-    const made = (...calls: ['library' | 'unkeyed', string][]) => {
+    const made = (...calls: ['functions' | 'unkeyed', string][]) => {
       const one = new KeyspaceFingerprint(SECRET)
       for (const [name, text] of calls) one[name](slice(text))
       return one.hex()
@@ -367,16 +367,16 @@ describe('the fingerprint of a keyspace', () => {
     expect(
       new Set([
         made(),
-        made(['library', '']),
+        made(['functions', '']),
         made(['unkeyed', '']),
-        made(['library', 'a']),
-        made(['library', 'a'], ['library', 'a']),
-        made(['library', 'a'], ['library', 'b']),
+        made(['functions', 'a']),
+        made(['functions', 'a'], ['functions', 'a']),
+        made(['functions', 'a'], ['functions', 'b']),
         made(['unkeyed', 'a'], ['unkeyed', 'b']),
         made(['unkeyed', 'b'], ['unkeyed', 'a']),
       ]).size,
     ).toBe(8)
-    expect(made(['library', 'b'], ['library', 'a'])).toBe(made(['library', 'a'], ['library', 'b']))
+    expect(made(['functions', 'b'], ['functions', 'a'])).toBe(made(['functions', 'a'], ['functions', 'b']))
   })
 
   it('is made of those of parts, also by way of numbers', () => {
