@@ -1,4 +1,5 @@
 import type { ElementSink, Kind, StreamState } from '../values/elements.ts'
+import { PassingElements } from '../values/passing.ts'
 import type { Slice } from '../values/slice.ts'
 import type { RdbTarget } from './targets.ts'
 
@@ -16,69 +17,42 @@ const LARGEST_ID = { ms: HALF, seq: HALF }
  * what the stream says of entries that it had and groups of those that they read. There it is what servers assume when
  * they load it.
  */
-export class TargetElements implements ElementSink {
-  #sink: ElementSink
+export class TargetElements extends PassingElements {
   readonly #streams: number
   #entries = 0n
   #first = LARGEST_ID
   #last = NO_ID
 
   constructor(sink: ElementSink, target: RdbTarget) {
-    this.#sink = sink
+    super(sink)
     this.#streams = target.streams
   }
 
-  /** Who takes the next value. */
-  of(sink: ElementSink): this {
-    this.#sink = sink
-    return this
-  }
-
-  begin(kind: Kind, count: number): void {
+  override begin(kind: Kind, count: number): void {
     this.#entries = 0n
     this.#first = LARGEST_ID
-    this.#sink.begin(kind, count)
+    this.sink.begin(kind, count)
   }
 
-  string(value: Slice): void {
-    this.#sink.string(value)
-  }
-
-  item(value: Slice): void {
-    this.#sink.item(value)
-  }
-
-  member(value: Slice): void {
-    this.#sink.member(value)
-  }
-
-  scored(member: Slice, score: number): void {
-    this.#sink.scored(member, score)
-  }
-
-  field(name: Slice, value: Slice, expireAtMs: bigint): void {
-    this.#sink.field(name, value, expireAtMs)
-  }
-
-  entry(ms: bigint, seq: bigint, fields: number): void {
+  override entry(ms: bigint, seq: bigint, fields: number): void {
     if (this.#entries++ === 0n) this.#first = { ms, seq }
-    this.#sink.entry(ms, seq, fields)
+    this.sink.entry(ms, seq, fields)
   }
 
-  state(state: StreamState): void {
+  override state(state: StreamState): void {
     this.#last = state.lastId
     if (this.#streams >= 2) {
-      this.#sink.state(state)
+      this.sink.state(state)
       return
     }
     const { length, lastId } = state
     this.#entries = length
-    this.#sink.state({ length, lastId, firstId: this.#first, maxDeletedId: NO_ID, entriesAdded: length })
+    this.sink.state({ length, lastId, firstId: this.#first, maxDeletedId: NO_ID, entriesAdded: length })
   }
 
-  group(name: Slice, lastMs: bigint, lastSeq: bigint, entriesRead: bigint): void {
+  override group(name: Slice, lastMs: bigint, lastSeq: bigint, entriesRead: bigint): void {
     const read = this.#streams >= 2 ? entriesRead : this.#assumedRead(lastMs, lastSeq)
-    this.#sink.group(name, lastMs, lastSeq, read)
+    this.sink.group(name, lastMs, lastSeq, read)
   }
 
   #assumedRead(ms: bigint, seq: bigint): bigint {
@@ -91,39 +65,23 @@ export class TargetElements implements ElementSink {
     return first === 0 ? 1n : NOT_KNOWN
   }
 
-  pending(ms: bigint, seq: bigint, deliveredAtMs: bigint, deliveries: bigint): void {
-    this.#sink.pending(ms, seq, deliveredAtMs, deliveries)
-  }
-
-  consumer(name: Slice, seenAtMs: bigint, activeAtMs: bigint): void {
-    this.#sink.consumer(name, seenAtMs, this.#streams >= 3 ? activeAtMs : seenAtMs)
-  }
-
-  owned(ms: bigint, seq: bigint): void {
-    this.#sink.owned(ms, seq)
+  override consumer(name: Slice, seenAtMs: bigint, activeAtMs: bigint): void {
+    this.sink.consumer(name, seenAtMs, this.#streams >= 3 ? activeAtMs : seenAtMs)
   }
 
   // What no target has, its writer has refused; or there is nothing in it.
 
-  nacked(): void {}
+  override nacked(): void {}
 
-  producer(): void {}
+  override producer(): void {}
 
-  produced(): void {}
+  override produced(): void {}
 
-  idempotence(): void {}
+  override idempotence(): void {}
 
-  raw(bytes: Slice): void {
-    this.#sink.raw(bytes)
-  }
+  override next(): void {}
 
-  next(): void {}
-
-  slot(): void {}
-
-  end(): void {
-    this.#sink.end()
-  }
+  override slot(): void {}
 }
 
 /** How an id compares to another one. */

@@ -1,4 +1,5 @@
-import type { ElementSink, Kind, StreamState } from './elements.ts'
+import type { Kind, StreamState } from './elements.ts'
+import { PassingElements } from './passing.ts'
 import { PendingEntries } from './pending.ts'
 import { IDMP_DURATION, IDMP_MAXSIZE, MOST_DELIVERIES } from './rebuild.ts'
 import { Slice } from './slice.ts'
@@ -13,8 +14,7 @@ const NO_TIME = -1n
  * length and its first entry, if that is wrong, and of idempotence its counts, producers who sent nothing, and numbers
  * that every stream has. A pending entry comes right before who has it.
  */
-export class RebuildableElements implements ElementSink {
-  #sink: ElementSink
+export class RebuildableElements extends PassingElements {
   #entries = 0n
   #firstMs = 0n
   #firstSeq = 0n
@@ -24,84 +24,54 @@ export class RebuildableElements implements ElementSink {
   #slots = 0
   #next: bigint | undefined
 
-  constructor(sink: ElementSink) {
-    this.#sink = sink
-  }
-
-  /** Who takes the next value. */
-  of(sink: ElementSink): this {
-    this.#sink = sink
-    return this
-  }
-
-  begin(kind: Kind, count: number): void {
+  override begin(kind: Kind, count: number): void {
     this.#entries = 0n
     this.#firstMs = 0n
     this.#firstSeq = 0n
     this.#producer = undefined
     this.#slots = 0
     this.#next = undefined
-    this.#sink.begin(kind, count)
+    this.sink.begin(kind, count)
   }
 
-  string(value: Slice): void {
-    this.#sink.string(value)
-  }
-
-  item(value: Slice): void {
-    this.#sink.item(value)
-  }
-
-  member(value: Slice): void {
-    this.#sink.member(value)
-  }
-
-  scored(member: Slice, score: number): void {
-    this.#sink.scored(member, score)
-  }
-
-  field(name: Slice, value: Slice, expireAtMs: bigint): void {
-    this.#sink.field(name, value, expireAtMs)
-  }
-
-  entry(ms: bigint, seq: bigint, fields: number): void {
+  override entry(ms: bigint, seq: bigint, fields: number): void {
     if (this.#entries++ === 0n) {
       this.#firstMs = ms
       this.#firstSeq = seq
     }
-    this.#sink.entry(ms, seq, fields)
+    this.sink.entry(ms, seq, fields)
   }
 
-  state({ lastId, maxDeletedId, entriesAdded }: StreamState): void {
+  override state({ lastId, maxDeletedId, entriesAdded }: StreamState): void {
     const firstId = { ms: this.#firstMs, seq: this.#firstSeq }
-    this.#sink.state({ length: this.#entries, lastId, firstId, maxDeletedId, entriesAdded })
+    this.sink.state({ length: this.#entries, lastId, firstId, maxDeletedId, entriesAdded })
   }
 
-  group(name: Slice, lastMs: bigint, lastSeq: bigint, entriesRead: bigint): void {
+  override group(name: Slice, lastMs: bigint, lastSeq: bigint, entriesRead: bigint): void {
     this.#pending.clear()
-    this.#sink.group(name, lastMs, lastSeq, entriesRead)
+    this.sink.group(name, lastMs, lastSeq, entriesRead)
   }
 
-  pending(ms: bigint, seq: bigint, deliveredAtMs: bigint, deliveries: bigint): void {
+  override pending(ms: bigint, seq: bigint, deliveredAtMs: bigint, deliveries: bigint): void {
     this.#pending.add(ms, seq, deliveredAtMs, deliveries)
   }
 
-  consumer(name: Slice, _seenAtMs: bigint, _activeAtMs: bigint): void {
-    this.#sink.consumer(name, NO_TIME, NO_TIME)
+  override consumer(name: Slice, _seenAtMs: bigint, _activeAtMs: bigint): void {
+    this.sink.consumer(name, NO_TIME, NO_TIME)
   }
 
-  owned(ms: bigint, seq: bigint): void {
+  override owned(ms: bigint, seq: bigint): void {
     const place = this.#pending.find(ms, seq)
     if (place < 0) return
-    this.#sink.pending(ms, seq, this.#pending.deliveredAtMs(place), this.#deliveries(place))
-    this.#sink.owned(ms, seq)
+    this.sink.pending(ms, seq, this.#pending.deliveredAtMs(place), this.#deliveries(place))
+    this.sink.owned(ms, seq)
   }
 
-  nacked(ms: bigint, seq: bigint): void {
+  override nacked(ms: bigint, seq: bigint): void {
     const place = this.#pending.find(ms, seq)
     if (place < 0) return
-    this.#sink.pending(ms, seq, NO_TIME, this.#deliveries(place))
-    this.#sink.nacked(ms, seq)
+    this.sink.pending(ms, seq, NO_TIME, this.#deliveries(place))
+    this.sink.nacked(ms, seq)
   }
 
   #deliveries(place: number): bigint {
@@ -109,36 +79,32 @@ export class RebuildableElements implements ElementSink {
     return deliveries < MOST_DELIVERIES ? deliveries : MOST_DELIVERIES
   }
 
-  producer(id: Slice): void {
+  override producer(id: Slice): void {
     this.#producer = new Slice().set(id.copy())
   }
 
-  produced(id: Slice, ms: bigint, seq: bigint): void {
-    if (this.#producer !== undefined) this.#sink.producer(this.#producer)
+  override produced(id: Slice, ms: bigint, seq: bigint): void {
+    if (this.#producer !== undefined) this.sink.producer(this.#producer)
     this.#producer = undefined
-    this.#sink.produced(id, ms, seq)
+    this.sink.produced(id, ms, seq)
   }
 
-  idempotence(duration: bigint, limit: bigint, _added: bigint, _repeated: bigint): void {
+  override idempotence(duration: bigint, limit: bigint, _added: bigint, _repeated: bigint): void {
     if ((duration === IDMP_DURATION && limit === IDMP_MAXSIZE) || duration === 0n || limit === 0n) return
-    this.#sink.idempotence(duration, limit, 0n, 0n)
+    this.sink.idempotence(duration, limit, 0n, 0n)
   }
 
-  raw(bytes: Slice): void {
-    this.#sink.raw(bytes)
-  }
-
-  next(index: bigint): void {
+  override next(index: bigint): void {
     this.#next = index
   }
 
-  slot(index: bigint, value: Slice): void {
+  override slot(index: bigint, value: Slice): void {
     this.#slots++
-    this.#sink.slot(index, value)
+    this.sink.slot(index, value)
   }
 
-  end(): void {
-    if (this.#next !== undefined && this.#slots > 0) this.#sink.next(this.#next)
-    this.#sink.end()
+  override end(): void {
+    if (this.#next !== undefined && this.#slots > 0) this.sink.next(this.#next)
+    this.sink.end()
   }
 }

@@ -209,7 +209,20 @@ function redisSetRequest(call: Call, keyspace: Keyspace): Request | Rejection {
   return wrongArity('hsetex')
 }
 
-function valkeySetRequest(call: Call, keyspace: Keyspace): Request | Rejection {
+/**
+ * What valkey makes of HSETEX and HGETEX: their options stand before `FIELDS`, in any order, and the key is looked at before
+ * the time is.
+ *
+ * @param step arguments for each field
+ * @param take notes another option than a time; false when it may not stand there
+ */
+function valkeyRequest(
+  call: Call,
+  keyspace: Keyspace,
+  name: string,
+  step: number,
+  take: (word: string, wanted: Request, timed: boolean) => boolean,
+): Request | Rejection {
   const wanted = request(0)
   const place = placeOfFields(call, 1)
   if (place === call.argc - 1) return BAD_COUNT
@@ -218,28 +231,40 @@ function valkeySetRequest(call: Call, keyspace: Keyspace): Request | Rejection {
   for (let i = 2; i < place; i++) {
     const word = call.word(i)
     const given = TIMES[word]
-    if (given !== undefined && form === undefined && !wanted.keep && i + 1 < place) {
+    const timed = form !== undefined
+    if (given !== undefined && !timed && !wanted.keep && !wanted.persist && i + 1 < place) {
       form = given
       time = ++i
-    } else if (word === 'KEEPTTL' && form === undefined) wanted.keep = true
-    else if (word === 'NX' && !wanted.onlyOldKey) wanted.onlyNewKey = true
-    else if (word === 'XX' && !wanted.onlyNewKey) wanted.onlyOldKey = true
-    else if (word === 'FNX' && !wanted.onlyOld) wanted.onlyNew = true
-    else if (word === 'FXX' && !wanted.onlyNew) wanted.onlyOld = true
-    else return SYNTAX
+    } else if (!take(word, wanted, timed)) return SYNTAX
   }
-  const from = valkeyFields(call, place + 1, 2)
+  const from = valkeyFields(call, place + 1, step)
   if (from instanceof Rejection) return from
   wanted.from = from
   const cell = hashAt(call, keyspace)
   if (cell === undefined) return WRONGTYPE
   if (cell === 0 ? wanted.onlyOldKey : wanted.onlyNewKey) return wanted
   if (form !== undefined) {
-    const given = timeAt(call, keyspace, time, form, 'hsetex')
+    const given = timeAt(call, keyspace, time, form, name)
     if (given instanceof Rejection) return given
     wanted.time = given
   }
   return wanted
+}
+
+function takeSetOption(word: string, wanted: Request, timed: boolean): boolean {
+  if (word === 'KEEPTTL' && !timed) wanted.keep = true
+  else if (word === 'NX' && !wanted.onlyOldKey) wanted.onlyNewKey = true
+  else if (word === 'XX' && !wanted.onlyNewKey) wanted.onlyOldKey = true
+  else if (word === 'FNX' && !wanted.onlyOld) wanted.onlyNew = true
+  else if (word === 'FXX' && !wanted.onlyNew) wanted.onlyOld = true
+  else return false
+  return true
+}
+
+function takeGetOption(word: string, wanted: Request, timed: boolean): boolean {
+  if (word !== 'PERSIST' || timed) return false
+  wanted.persist = true
+  return true
 }
 
 function mayBeSet(call: Call, keyspace: Keyspace, cell: Cell, wanted: Request): boolean {
@@ -274,33 +299,6 @@ function redisGetRequest(call: Call, keyspace: Keyspace): Request | Rejection {
   return wanted
 }
 
-function valkeyGetRequest(call: Call, keyspace: Keyspace): Request | Rejection {
-  const wanted = request(0)
-  const place = placeOfFields(call, 1)
-  if (place === call.argc - 1) return BAD_COUNT
-  let time = 0
-  let form: TimeForm | undefined
-  for (let i = 2; i < place; i++) {
-    const word = call.word(i)
-    const given = TIMES[word]
-    if (given !== undefined && form === undefined && !wanted.persist && i + 1 < place) {
-      form = given
-      time = ++i
-    } else if (word === 'PERSIST' && form === undefined) wanted.persist = true
-    else return SYNTAX
-  }
-  const from = valkeyFields(call, place + 1, 1)
-  if (from instanceof Rejection) return from
-  wanted.from = from
-  if (hashAt(call, keyspace) === undefined) return WRONGTYPE
-  if (form !== undefined) {
-    const given = timeAt(call, keyspace, time, form, 'hgetex')
-    if (given instanceof Rejection) return given
-    wanted.time = given
-  }
-  return wanted
-}
-
 /** The first field of a command whose fields stand behind `FIELDS` and their number at once. */
 function plainFields(call: Call, keyspace: Keyspace): number | Rejection {
   if (isRedis(keyspace)) {
@@ -331,7 +329,9 @@ export const FIELD_EXPIRY: Handlers = {
   },
 
   hsetex(call, keyspace) {
-    const wanted = isRedis(keyspace) ? redisSetRequest(call, keyspace) : valkeySetRequest(call, keyspace)
+    const wanted = isRedis(keyspace)
+      ? redisSetRequest(call, keyspace)
+      : valkeyRequest(call, keyspace, 'hsetex', 2, takeSetOption)
     if (wanted instanceof Rejection) return wanted
     let cell = keyspace.find(call.at(1))
     if (!mayBeSet(call, keyspace, cell, wanted)) return
@@ -344,7 +344,9 @@ export const FIELD_EXPIRY: Handlers = {
   },
 
   hgetex(call, keyspace) {
-    const wanted = isRedis(keyspace) ? redisGetRequest(call, keyspace) : valkeyGetRequest(call, keyspace)
+    const wanted = isRedis(keyspace)
+      ? redisGetRequest(call, keyspace)
+      : valkeyRequest(call, keyspace, 'hgetex', 1, takeGetOption)
     if (wanted instanceof Rejection) return wanted
     const cell = keyspace.find(call.at(1))
     if (cell === 0 || (wanted.time === undefined && !wanted.persist)) return

@@ -23,7 +23,7 @@ import { partialSort } from '../partial-sort.ts'
 import { NOT_A_FLOAT, NOT_AN_INTEGER, Rejection, SYNTAX, WRONGTYPE } from '../rejection.ts'
 import { longAt, store } from './destination.ts'
 import type { Handlers } from './handler.ts'
-import { needsUnpacked } from './zset-hints.ts'
+import { zsetToAddTo } from './zset-hints.ts'
 
 const NO_RADIUS = new Rejection('ERR need numeric radius')
 const NEGATIVE_RADIUS = new Rejection('ERR radius cannot be negative')
@@ -72,14 +72,10 @@ function geoadd(call: Call, keyspace: Keyspace): Rejection | void {
     scores[k] = scoreOf(place)
   }
   if (left === 0) return SYNTAX
-  const key = call.at(1)
-  let cell = keyspace.find(key)
-  if (cell === 0) {
-    if (xx) return
-    cell = keyspace.create(key, CellKind.Zset)
-  } else if (keyspace.kind(cell) !== CellKind.Zset) return WRONGTYPE
+  const cell = zsetToAddTo(call, keyspace, xx, first + 2, 3)
+  if (cell instanceof Rejection) return cell
+  if (cell === 0) return
   const { zsets } = keyspace
-  if (needsUnpacked(call, keyspace, cell, first + 2, 3)) zsets.unpack(cell)
   for (let k = 0; k < scores.length; k++) {
     const member = call.at(first + 3 * k + 2)
     if ((nx || xx) && Number.isNaN(zsets.score(cell, member)) === xx) continue

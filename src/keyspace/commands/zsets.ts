@@ -12,7 +12,7 @@ import {
   NO_SCORE_BOUND,
   scoreBound,
 } from './zset-bounds.ts'
-import { needsUnpacked } from './zset-hints.ts'
+import { zsetToAddTo } from './zset-hints.ts'
 
 const XX_AND_NX = new Rejection('ERR XX and NX options at the same time are not compatible')
 const GT_LT_NX = new Rejection('ERR GT, LT, and/or NX options at the same time are not compatible')
@@ -45,14 +45,10 @@ function zadd(call: Call, keyspace: Keyspace): Rejection | void {
   // All scores are read before anything is changed.
   for (let i = first; i < call.argc; i += 2)
     if (parseScoreArgument(call.at(i), keyspace.server) === undefined) return NOT_A_FLOAT
-  const key = call.at(1)
-  let cell = keyspace.find(key)
-  if (cell === 0) {
-    if (xx) return
-    cell = keyspace.create(key, CellKind.Zset)
-  } else if (keyspace.kind(cell) !== CellKind.Zset) return WRONGTYPE
+  const cell = zsetToAddTo(call, keyspace, xx, first + 1, 2)
+  if (cell instanceof Rejection) return cell
+  if (cell === 0) return
   const { zsets } = keyspace
-  if (needsUnpacked(call, keyspace, cell, first + 1, 2)) zsets.unpack(cell)
   if (!nx && !xx && !gt && !lt && !incr) {
     for (let i = first; i < call.argc; i += 2)
       zsets.set(cell, call.at(i + 1), parseScoreArgument(call.at(i), keyspace.server) as number)
